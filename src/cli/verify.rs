@@ -1,0 +1,1 @@
+//! `pitlake verify`.

@@ -1,0 +1,238 @@
+//! Carries out a plan: fetches captures, derives on the blocking pool, publishes. Holds no opinion of its own about what to
+//! compact or what the rows are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use super::derive::{Captured, calculation, derive};
+use super::plan::{Day, Selection, plan, stale};
+use super::year;
+use crate::greeks::record::{CHAINS, GREEKS, GREEKS_BY_MINUTE};
+use crate::lake::layout::{Key, PartitionId, prefix};
+use crate::lake::manifest::{Condition, Manifest};
+use crate::lake::publish::{Published, before, publish};
+use crate::lake::store::Store;
+use crate::market::{Instrument, Instruments, SharedClock, Symbol, TradingDate};
+use crate::{Error, ErrorKind, Result};
+
+/// Captures that greeks partitions are made from, in the order they are read.
+const SOURCES: [&str; 2] = [CHAINS, GREEKS];
+/// How often a lost race is run again before it is told.
+const ATTEMPTS: u32 = 20;
+/// Days looked at concurrently; most need two requests and no work.
+const LOOKED_AT: usize = 32;
+/// What a day takes while it is compacted, per compressed byte of its captures (measured: a full SPY day's 13 MB take
+/// about 300 MB), and the least that is reserved for it.
+const MEMORY_PER_BYTE: u64 = 24;
+const LEAST_MEMORY: u64 = 16 << 20;
+
+/// How much compaction may do at once.
+#[derive(Debug, Clone, Copy)]
+pub struct CompactOptions {
+    /// Days of which the estimated memory fits into this are compacted in parallel; one day always fits.
+    pub memory_bytes: u64,
+}
+
+impl Default for CompactOptions {
+    fn default() -> Self {
+        Self { memory_bytes: 400 << 20 }
+    }
+}
+
+/// What became of one partition: one line of `compact --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    pub dataset: String,
+    pub symbol: Symbol,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date: Option<TradingDate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub year: Option<i32>,
+    /// `written` or `unchanged`.
+    pub action: &'static str,
+    pub revision: u32,
+    pub condition: Condition,
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+impl Outcome {
+    fn of(published: &Published) -> Self {
+        let manifest = published.manifest();
+        Self {
+            dataset: manifest.content.dataset.clone(),
+            symbol: manifest.content.symbol.clone(),
+            date: manifest.content.date,
+            year: manifest.content.year,
+            action: if matches!(published, Published::Written(_)) { "written" } else { "unchanged" },
+            revision: manifest.revision,
+            condition: manifest.content.condition,
+            rows: manifest.content.rows,
+            bytes: manifest.bytes,
+        }
+    }
+}
+
+/// Compacts the greeks of one lake.
+#[derive(Clone)]
+pub struct Compactor {
+    pub store: Store,
+    pub instruments: Arc<Instruments>,
+    pub clock: SharedClock,
+    pub options: CompactOptions,
+}
+
+impl Compactor {
+    /// Days with captures that the selection admits.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn plan(&self, selection: &Selection) -> Result<Vec<(Day, u64)>> {
+        let mut keys = Vec::new();
+        for dataset in SOURCES {
+            let under = selection
+                .symbol
+                .as_ref()
+                .map_or_else(|| prefix::captures(dataset), |symbol| prefix::captures_of(dataset, symbol));
+            let listed: Vec<_> = self.store.list(&under).try_collect().await?;
+            keys.extend(listed.into_iter().filter_map(|object| Some((object.key.parse::<Key>().ok()?, object.size))));
+        }
+        Ok(plan(keys, selection))
+    }
+
+    /// Brings `days` up to date, then the years they lie in. `told` hears of each partition as it is done; the result
+    /// holds all of them, failures among them.
+    pub async fn run(&self, days: &[(Day, u64)], told: &(dyn Fn(&Result<Outcome>) + Sync)) -> Vec<Result<Outcome>> {
+        let budget = Arc::new(Semaphore::new(self.permits(u64::MAX) as usize));
+        let results: Vec<(Day, Result<(Published, Published)>)> = stream::iter(days)
+            .map(|(day, bytes)| {
+                let budget = Arc::clone(&budget);
+                async move { (day.clone(), self.day(day, *bytes, &budget).await) }
+            })
+            .buffer_unordered(LOOKED_AT)
+            .inspect(|(day, result)| match result {
+                Ok((rows, minutes)) => [rows, minutes].into_iter().for_each(|published| told(&Ok(Outcome::of(published)))),
+                Err(error) => {
+                    tracing::warn!(symbol = %day.symbol, date = %day.date, %error, "a day was not compacted");
+                    told(&Err(copy(error)));
+                }
+            })
+            .collect()
+            .await;
+
+        let mut outcomes = Vec::new();
+        let mut years: BTreeMap<(Symbol, i32), Vec<Manifest>> = BTreeMap::new();
+        for (day, result) in results {
+            match result {
+                Ok(both) => {
+                    let manifests = years.entry((day.symbol, day.date.year())).or_default();
+                    for published in [&both.0, &both.1] {
+                        manifests.push(published.manifest().clone());
+                        outcomes.push(Ok(Outcome::of(published)));
+                    }
+                }
+                Err(error) => outcomes.push(Err(error)),
+            }
+        }
+        for ((symbol, year), manifests) in years {
+            let done = year::update(&self.store, &symbol, year, &manifests, self.clock.now()).await;
+            let outcome = done.map(|published| Outcome::of(&published)).map_err(|error| {
+                error.while_doing(format!("the year {year} of {symbol}"))
+            });
+            told(&outcome);
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    fn permits(&self, bytes: u64) -> u32 {
+        let all = u32::try_from(self.options.memory_bytes >> 20).unwrap_or(u32::MAX).max(1);
+        u32::try_from(bytes >> 20).unwrap_or(u32::MAX).clamp(1, all)
+    }
+
+    async fn day(&self, day: &Day, bytes: u64, budget: &Semaphore) -> Result<(Published, Published)> {
+        let wanted = bytes.saturating_mul(MEMORY_PER_BYTE).max(LEAST_MEMORY);
+        for _ in 0..ATTEMPTS {
+            match self.try_day(day, self.permits(wanted), budget).await {
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    tracing::debug!(symbol = %day.symbol, date = %day.date, "another compactor was first; reading again");
+                }
+                done => return done.map_err(|error| error.while_doing(format!("compacting {} {}", day.symbol, day.date))),
+            }
+        }
+        let detail = format!("{} {} is published by others all the time; run it again", day.symbol, day.date);
+        Err(Error::new(ErrorKind::Conflict, detail))
+    }
+
+    async fn try_day(&self, day: &Day, permits: u32, budget: &Semaphore) -> Result<(Published, Published)> {
+        let instrument = self.instrument(&day.symbol)?;
+        // Read what stands there first and list the captures after it: so a partition made from fewer captures can
+        // never replace one made from more.
+        let rows_id = PartitionId::day(GREEKS, &day.symbol, day.date);
+        let minutes_id = PartitionId::day(GREEKS_BY_MINUTE, &day.symbol, day.date);
+        let rows_before = before(&self.store, &rows_id).await?;
+        let captures = self.captures(day).await?;
+        let closed = instrument.session(day.date).is_none_or(|session| session.close <= self.clock.now());
+        let named: Vec<(&str, &str)> = captures.iter().map(|(dataset, id, _)| (*dataset, id.as_str())).collect();
+        if stale(&rows_before, &named, &calculation(&instrument, closed)).is_none()
+            && let Some((rows, _)) = &rows_before.manifest
+            && let Some((minutes, _)) = before(&self.store, &minutes_id).await?.manifest
+        {
+            return Ok((Published::Unchanged(rows.clone()), Published::Unchanged(minutes)));
+        }
+
+        let _memory = budget.acquire_many(permits).await.map_err(|_| Error::internal("the memory budget was closed"))?;
+        let minutes_before = before(&self.store, &minutes_id).await?;
+        let captured: Vec<Captured> = stream::iter(self.captures(day).await?)
+            .map(|(dataset, id, key)| async move {
+                let bytes = self.store.get(&key).await?.bytes;
+                Ok::<_, Error>(Captured { dataset: dataset.to_owned(), id, bytes })
+            })
+            .buffered(8)
+            .try_collect()
+            .await?;
+        let (date, instruments) = (day.date, Arc::clone(&self.instruments));
+        let (rows, minutes) =
+            tokio::task::spawn_blocking(move || derive(&instrument, date, &captured, closed, &instruments))
+                .await
+                .map_err(|error| Error::internal("compaction stopped").caused_by(error))??;
+        // The manifest of the strike level comes last: where it is up to date, everything before it is.
+        let minutes = publish(&self.store, &minutes_before, minutes.content, minutes.data, self.clock.now()).await?;
+        let rows = publish(&self.store, &rows_before, rows.content, rows.data, self.clock.now()).await?;
+        Ok((rows, minutes))
+    }
+
+    fn instrument(&self, symbol: &Symbol) -> Result<Arc<Instrument>> {
+        self.instruments.get(symbol).cloned().ok_or_else(|| {
+            Error::invalid(format!("there are captures of {symbol}, which is not known; add it to _config/instruments.toml"))
+        })
+    }
+
+    /// The day's captures in the order they are read: (dataset, id, key).
+    async fn captures(&self, day: &Day) -> Result<Vec<(&'static str, String, String)>> {
+        let mut captures = Vec::new();
+        for dataset in SOURCES {
+            let listed: Vec<_> =
+                self.store.list(&prefix::captures_on(dataset, &day.symbol, day.date)).try_collect().await?;
+            let mut ids: Vec<(&str, String, String)> = listed
+                .into_iter()
+                .filter_map(|object| match object.key.parse() {
+                    Ok(Key::Capture { id, .. }) => Some((dataset, id, object.key)),
+                    _ => None,
+                })
+                .collect();
+            ids.sort();
+            captures.append(&mut ids);
+        }
+        Ok(captures)
+    }
+}
+
+/// An error to tell somebody else about; the original keeps its cause.
+fn copy(error: &Error) -> Error {
+    Error::new(error.kind(), error.detail())
+}

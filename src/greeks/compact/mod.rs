@@ -1,0 +1,13 @@
+//! Captures to partitions. [`plan`] decides from listings, [`derive`] is a pure function of captures, calculation version and
+//! settings, [`Compactor`] fetches and publishes. Safe to kill anywhere and to run twice at once: the loser of a
+//! conditional put reads again and decides again.
+
+mod batches;
+mod derive;
+mod execute;
+mod plan;
+pub mod year;
+
+pub use derive::{Captured, Derived, derive};
+pub use execute::{CompactOptions, Compactor, Outcome};
+pub use plan::{Day, Selection, Why, plan, stale};

@@ -1,0 +1,98 @@
+//! A day's exposures added up over strikes, expirations or both: DuckDB's work.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use futures::StreamExt;
+
+use super::asked::{FILTERS, filter};
+use super::day::open;
+use super::{Wanted, envelope, put_head};
+use crate::greeks::query::{Aggregate, By};
+use crate::greeks::record::{GREEKS, GREEKS_BY_MINUTE};
+use crate::http::auth::Access;
+use crate::http::context::Context;
+use crate::http::etag::ETagBuilder;
+use crate::http::format::{Answer, Rows, Slice, respond};
+use crate::http::keys::Scope;
+use crate::http::params::Params;
+use crate::http::problem::{Problem, ProblemDocument};
+
+/// One day's exposures, summed.
+///
+/// By minute (the default), by expiration or by strike; always per timestamp, since an exposure is a level and never
+/// summed over time. `strikes` counts the rows that were added up, `spot` is the underlying's price at that minute.
+#[utoipa::path(
+    get,
+    path = "/api/v1/greeks/{symbol}/{date}/aggregate",
+    tag = "greeks",
+    params(
+        ("symbol" = String, Path, description = "Symbol or a provider's spelling of it", example = "SPY"),
+        ("date" = String, Path, description = "Trading date, YYYY-MM-DD", example = "2025-01-15"),
+        ("by" = Option<String>, Query, description = "minute (default), expiration or strike"),
+        ("strike" = Option<f64>, Query, description = "This strike only"),
+        ("strike_min" = Option<f64>, Query, description = "Strikes from here on"),
+        ("strike_max" = Option<f64>, Query, description = "Strikes up to here"),
+        ("expiration" = Option<String>, Query, description = "This expiration only, YYYY-MM-DD"),
+        ("start_time" = Option<String>, Query, description = "Exchange's wall clock, HH:MM, inclusive"),
+        ("end_time" = Option<String>, Query, description = "Exchange's wall clock, HH:MM, exclusive"),
+        ("at" = Option<String>, Query, description = "One minute, exchange's wall clock, HH:MM"),
+        ("greeks" = Option<String>, Query, description = "Which of gamma, vanna, charm, with commas"),
+        ("format" = Option<String>, Query, description = "json, ndjson, csv, arrow or parquet"),
+    ),
+    responses(
+        (status = 200, description = "Rows: the keys, the sums, strikes, spot"),
+        (status = 304, description = "The client has this answer already"),
+        (status = 400, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub async fn aggregate(
+    State(context): State<Context>,
+    access: Access,
+    Path((symbol, date)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let allowed: Vec<&str> = FILTERS.into_iter().chain(["by"]).collect();
+    let params = Params::parse(query.as_deref(), &allowed)?;
+    let wanted = Wanted::of(&params, &headers)?;
+    let instrument = context.instrument(&symbol)?;
+    access.require(Scope::Read, GREEKS, &instrument.symbol)?;
+    let date = context.date(&date)?;
+    let by = params.one_of("by", &By::CHOICES)?.unwrap_or(By::Minute);
+    let aggregate = Aggregate { by, filter: filter(&params, &instrument, date)? };
+    let minutes = open(&context, GREEKS_BY_MINUTE, &instrument, date).await?;
+    // The record of the strike level is the day's: the sums were made with it.
+    let day = open(&context, GREEKS, &instrument, date).await?;
+    let head = &day.head;
+
+    let tag = ETagBuilder::of_content(day.file().sha256())
+        .part("minutes", minutes.file().sha256())
+        .part("revision", &head.revision.to_string())
+        .part("format", wanted.format.name())
+        .part("encoding", wanted.encoding.name())
+        .part("query", &format!("aggregate;{}", params.canonical()))
+        .finish();
+    let mut response = if tag.is_known_to(&headers) {
+        tag.not_modified()
+    } else {
+        let strikes = (!aggregate.from_minutes()).then(|| Arc::clone(day.file()));
+        let found = context.engine.query(aggregate.question(strikes, Arc::clone(minutes.file()))).await?;
+        let schema = Arc::clone(found.schema());
+        let rows = if found.is_whole() {
+            Rows::Ready(found.collect().await?.into_iter().map(Slice::whole).collect())
+        } else {
+            Rows::Stream(found.map(|batch| batch.map(Slice::whole)).boxed())
+        };
+        let mut members = envelope(&instrument, date, head);
+        members.push(("by", by.name().into()));
+        respond(Answer { schema, envelope: members, rows }, wanted.format, wanted.encoding).await?
+    };
+    tag.put_on(response.headers_mut());
+    put_head(&mut response, wanted, head, &format!("greeks-{}-{date}-by-{}", instrument.symbol, by.name()));
+    Ok(response)
+}

@@ -1,0 +1,198 @@
+//! A day's strike level and its latest minute: slices of the day's file.
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use chrono::TimeDelta;
+use tokio_util::io::ReaderStream;
+
+use super::asked::{FILTERS, filter};
+use super::{Wanted, envelope, put_head};
+use crate::greeks::record::GREEKS;
+use crate::greeks::select::{Filter, last_minute, select};
+use crate::http::auth::Access;
+use crate::http::context::Context;
+use crate::http::etag::ETagBuilder;
+use crate::http::format::{Answer, Format, respond};
+use crate::http::keys::Scope;
+use crate::http::params::Params;
+use crate::http::problem::{Problem, ProblemDocument, ProblemType};
+use crate::lake::cache::Freshness;
+use crate::lake::head::ReadyPartition;
+use crate::lake::layout::PartitionId;
+use crate::market::{Instrument, TradingDate};
+use crate::{Error, ErrorKind};
+
+/// Parquet is sent in pieces of this size.
+const FILE_PIECE_BYTES: usize = 256 << 10;
+
+/// One day's dealer exposures at strike level.
+///
+/// Rows are sorted by expiration, strike and timestamp; exposures are whole US dollars. Without filters and as Parquet the
+/// answer is the partition's own file.
+#[utoipa::path(
+    get,
+    path = "/api/v1/greeks/{symbol}/{date}",
+    tag = "greeks",
+    params(
+        ("symbol" = String, Path, description = "Symbol or a provider's spelling of it", example = "SPY"),
+        ("date" = String, Path, description = "Trading date, YYYY-MM-DD", example = "2025-01-15"),
+        ("strike" = Option<f64>, Query, description = "This strike only"),
+        ("strike_min" = Option<f64>, Query, description = "Strikes from here on"),
+        ("strike_max" = Option<f64>, Query, description = "Strikes up to here"),
+        ("expiration" = Option<String>, Query, description = "This expiration only, YYYY-MM-DD"),
+        ("start_time" = Option<String>, Query, description = "Exchange's wall clock, HH:MM, inclusive"),
+        ("end_time" = Option<String>, Query, description = "Exchange's wall clock, HH:MM, exclusive"),
+        ("at" = Option<String>, Query, description = "One minute, exchange's wall clock, HH:MM"),
+        ("greeks" = Option<String>, Query, description = "Which of gamma, vanna, charm, with commas"),
+        ("format" = Option<String>, Query, description = "json, ndjson, csv, arrow or parquet"),
+    ),
+    responses(
+        (status = 200, description = "Rows: timestamp, expiration, strike, gamma_exposure, vanna_exposure, charm_exposure"),
+        (status = 304, description = "The client has this answer already"),
+        (status = 400, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "unknown-symbol, missing-day or closed-day"),
+        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub async fn day(
+    State(context): State<Context>,
+    access: Access,
+    Path((symbol, date)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let params = Params::parse(query.as_deref(), &FILTERS)?;
+    let wanted = Wanted::of(&params, &headers)?;
+    let instrument = context.instrument(&symbol)?;
+    access.require(Scope::Read, GREEKS, &instrument.symbol)?;
+    let date = context.date(&date)?;
+    let filter = filter(&params, &instrument, date)?;
+    let ready = open(&context, GREEKS, &instrument, date).await?;
+    answer(&context, ready, (&instrument, date), filter, &params, wanted, &headers).await
+}
+
+/// The last minute the lake has of a symbol, all strikes.
+///
+/// Takes the filters of the day's route but those of time. `date` in the answer says which day it was.
+#[utoipa::path(
+    get,
+    path = "/api/v1/greeks/{symbol}/latest",
+    tag = "greeks",
+    params(
+        ("symbol" = String, Path, description = "Symbol or a provider's spelling of it", example = "SPY"),
+        ("strike" = Option<f64>, Query, description = "This strike only"),
+        ("strike_min" = Option<f64>, Query, description = "Strikes from here on"),
+        ("strike_max" = Option<f64>, Query, description = "Strikes up to here"),
+        ("expiration" = Option<String>, Query, description = "This expiration only, YYYY-MM-DD"),
+        ("greeks" = Option<String>, Query, description = "Which of gamma, vanna, charm, with commas"),
+        ("format" = Option<String>, Query, description = "json, ndjson, csv, arrow or parquet"),
+    ),
+    responses(
+        (status = 200, description = "Rows of one minute, as in the day's route"),
+        (status = 400, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub async fn latest(
+    State(context): State<Context>,
+    access: Access,
+    Path(symbol): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let allowed: Vec<&str> =
+        FILTERS.into_iter().filter(|name| !["start_time", "end_time", "at"].contains(name)).collect();
+    let params = Params::parse(query.as_deref(), &allowed)?;
+    let wanted = Wanted::of(&params, &headers)?;
+    let instrument = context.instrument(&symbol)?;
+    access.require(Scope::Read, GREEKS, &instrument.symbol)?;
+    let date = last_date(&context, &instrument).await?;
+    let mut filter = super::asked::day_filter(&params)?;
+    let ready = open(&context, GREEKS, &instrument, date).await?;
+    filter.from_us = last_minute(&ready.partition);
+    filter.to_us = filter.from_us.map(|minute| minute + TimeDelta::minutes(1).num_microseconds().unwrap_or(0));
+    answer(&context, ready, (&instrument, date), filter, &params, wanted, &headers).await
+}
+
+/// The partition of a day, or the right 404.
+pub async fn open(
+    context: &Context,
+    dataset: &str,
+    instrument: &Instrument,
+    date: TradingDate,
+) -> Result<ReadyPartition, Problem> {
+    let id = PartitionId::day(dataset, &instrument.symbol, date);
+    context.partitions.open(&id, context.freshness(instrument, date)).await.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => context.no_such_day(dataset, instrument, date),
+        _ => error.into(),
+    })
+}
+
+async fn last_date(context: &Context, instrument: &Instrument) -> Result<TradingDate, Problem> {
+    let catalog = context.indexes.catalog(GREEKS).await?;
+    for year in catalog.years(&instrument.symbol).rev() {
+        let index = context.indexes.year(GREEKS, &instrument.symbol, year, Freshness::Open).await?;
+        if let Some(day) = index.as_ref().and_then(|index| index.days.last()) {
+            return Ok(day.date);
+        }
+    }
+    let detail = format!("the lake has no greeks of {} at all; `pitlake ingest greeks` and `pitlake compact` bring some in", instrument.symbol);
+    Err(Problem::new(ProblemType::MissingDay, detail))
+}
+
+async fn answer(
+    context: &Context,
+    ready: ReadyPartition,
+    (instrument, date): (&Instrument, TradingDate),
+    filter: Filter,
+    params: &Params,
+    wanted: Wanted,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let head = &ready.head;
+    let tag = ETagBuilder::of_content(ready.file().sha256())
+        .part("revision", &head.revision.to_string())
+        .part("format", wanted.format.name())
+        .part("encoding", wanted.encoding.name())
+        .part("query", &params.canonical())
+        .part("minute", &format!("{:?}", filter.from_us))
+        .finish();
+    let mut response = if tag.is_known_to(headers) {
+        tag.not_modified()
+    } else if wanted.format == Format::Parquet && filter == Filter::default() {
+        whole_file(&ready).await?
+    } else {
+        let (schema, rows) = match select(context.partitions.row_groups(), &ready.partition, filter).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                context.cache.distrust(ready.file());
+                return Err(error.into());
+            }
+            selected => selected?,
+        };
+        respond(Answer { schema, envelope: envelope(instrument, date, head), rows }, wanted.format, wanted.encoding).await?
+    };
+    tag.put_on(response.headers_mut());
+    put_head(&mut response, wanted, head, &format!("greeks-{}-{date}", instrument.symbol));
+    Ok(response)
+}
+
+/// The partition's own file, byte for byte.
+async fn whole_file(ready: &ReadyPartition) -> Result<Response, Problem> {
+    let file = ready.file();
+    let source = tokio::fs::File::open(file.path()).await.map_err(|error| {
+        Error::unavailable(format!("{} left the cache just now; try again", file.key())).caused_by(error)
+    })?;
+    // Holding the file's Arc in the stream keeps the cache from deleting it while it is sent.
+    let pinned = std::sync::Arc::clone(file);
+    let stream = futures::StreamExt::map(ReaderStream::with_capacity(source, FILE_PIECE_BYTES), move |piece| {
+        let _pinned = &pinned;
+        piece
+    });
+    let mut response = Response::new(Body::from_stream(stream));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Format::Parquet.content_type()));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(file.size()));
+    Ok(response)
+}

@@ -1,0 +1,70 @@
+//! The HTTP routes of this room: a day's strike level, its latest minute, its sums. They read the question, open the partition
+//! and hand rows to `http::format`; they compute nothing.
+
+mod aggregate;
+mod asked;
+mod day;
+
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_DISPOSITION, HeaderName, HeaderValue};
+use axum::response::Response;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::context::Context;
+use crate::http::format::{Encoding, Format};
+use crate::http::params::Params;
+use crate::http::problem::Problem;
+use crate::lake::head::Head;
+use crate::market::{Instrument, TradingDate};
+
+const CONDITION: HeaderName = HeaderName::from_static("pitlake-condition");
+const REVISION: HeaderName = HeaderName::from_static("pitlake-revision");
+
+/// This room's routes.
+pub fn router() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(day::day)).routes(routes!(day::latest)).routes(routes!(aggregate::aggregate))
+}
+
+/// How the caller wants the answer.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    format: Format,
+    encoding: Encoding,
+}
+
+impl Wanted {
+    fn of(params: &Params, headers: &HeaderMap) -> Result<Self, Problem> {
+        let format = Format::wanted(params, headers)?;
+        // Parquet is compressed inside already.
+        let encoding = if format == Format::Parquet { Encoding::Identity } else { Encoding::wanted(headers) };
+        Ok(Self { format, encoding })
+    }
+}
+
+/// The members of a JSON answer before `data`.
+fn envelope(instrument: &Instrument, date: TradingDate, head: &Head) -> Vec<(&'static str, serde_json::Value)> {
+    let mut members = vec![
+        ("symbol", instrument.symbol.as_str().into()),
+        ("date", date.to_string().into()),
+        ("revision", head.revision.into()),
+        ("condition", head.condition.as_str().into()),
+        ("calculation_version", head.calculation_version.as_str().into()),
+    ];
+    if let Some(formula) = head.content.details.get("formula") {
+        members.push(("formula", formula.clone()));
+    }
+    members
+}
+
+/// What every format says about the partition, and a file name for those who save the answer.
+fn put_head(response: &mut Response, wanted: Wanted, head: &Head, name: &str) {
+    let headers = response.headers_mut();
+    headers.insert(CONDITION, HeaderValue::from_static(head.condition.as_str()));
+    headers.insert(REVISION, HeaderValue::from(head.revision));
+    if !matches!(wanted.format, Format::Json)
+        && let Ok(value) = HeaderValue::try_from(format!("attachment; filename=\"{name}.{}\"", wanted.format.name()))
+    {
+        headers.insert(CONTENT_DISPOSITION, value);
+    }
+}

@@ -1,0 +1,1 @@
+//! The checks that only this room can make.

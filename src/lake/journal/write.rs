@@ -1,0 +1,248 @@
+//! Writes captures: documents go in one by one, captures come out whole when the input ends. Called by rooms' ingest.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::line::Note;
+use super::read;
+use super::spill::{Spill, io};
+use crate::lake::layout::{Key, prefix};
+use crate::lake::store::{PutWhen, Store};
+use crate::market::{Symbol, TradingDate};
+use crate::{Error, ErrorKind, Result};
+use futures::TryStreamExt;
+
+/// Encoders kept open at once; each costs a few MiB. An input whose documents jump between more partitions than
+/// this still works, its captures are just cut into more zstd frames.
+const OPEN_ENCODERS: usize = 12;
+/// A refused document is kept up to this size; beyond it the start is kept and the cut is told.
+const REFUSED_TEXT_BYTES: usize = 1 << 20;
+
+/// What an ingest did: the object that `ingest --json` prints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Captures newly stored.
+    pub captures: u64,
+    /// Documents taken.
+    pub documents: u64,
+    /// Rows newly stored.
+    pub rows: u64,
+    /// Rows of documents that a capture held already, or that came earlier in the same input.
+    pub duplicates: u64,
+    /// Documents or lines refused.
+    pub refused: u64,
+}
+
+#[derive(Serialize)]
+struct RejectedLine<'a> {
+    received_at: DateTime<Utc>,
+    #[serde(flatten)]
+    note: &'a Note,
+    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_bytes: Option<usize>,
+}
+
+type Partition = (Symbol, TradingDate);
+
+/// Collects one input's documents by symbol and trading date in a temporary folder, in constant memory.
+pub struct Writer {
+    dataset: String,
+    folder: TempDir,
+    spills: BTreeMap<Partition, Spill>,
+    last: Option<Partition>,
+    homeless: Vec<(DateTime<Utc>, Note)>,
+    rejected: Option<zstd::Encoder<'static, std::fs::File>>,
+    rejected_identity: Sha256,
+    rejected_on: Option<TradingDate>,
+    refused: u64,
+    appends: u64,
+}
+
+impl Writer {
+    /// # Errors
+    /// `Unavailable` when the temporary folder cannot be made.
+    pub fn new(dataset: &str) -> Result<Self> {
+        Ok(Self {
+            dataset: dataset.to_owned(),
+            folder: tempfile::Builder::new().prefix("pitlake-ingest-").tempdir().map_err(io)?,
+            spills: BTreeMap::new(),
+            last: None,
+            homeless: Vec::new(),
+            rejected: None,
+            rejected_identity: Sha256::new(),
+            rejected_on: None,
+            refused: 0,
+            appends: 0,
+        })
+    }
+
+    /// Takes one good document of `rows` rows. `document` is JSON without line breaks.
+    pub fn document(
+        &mut self,
+        symbol: &Symbol,
+        date: TradingDate,
+        received_at: DateTime<Utc>,
+        document: &[u8],
+        rows: u64,
+    ) -> Result<()> {
+        if self.last.as_ref().is_none_or(|(last, on)| last != symbol || *on != date) {
+            self.last = Some((symbol.clone(), date));
+        }
+        for (received_at, note) in std::mem::take(&mut self.homeless) {
+            self.spill((symbol, date))?.note(received_at, &note)?;
+        }
+        self.spill((symbol, date))?.document(received_at, document, rows)
+    }
+
+    /// Keeps a refused document under `raw/_rejected` and notes it in the capture it belongs to: the one of `home`
+    /// when that is known and has documents, else that of the document before it, else of the first one after it.
+    pub fn refuse(
+        &mut self,
+        home: Option<(&Symbol, TradingDate)>,
+        received_at: DateTime<Utc>,
+        note: Note,
+        text: &[u8],
+    ) -> Result<()> {
+        self.keep_refused(received_at, &note, text)?;
+        let known = home.map(|(symbol, date)| (symbol.clone(), date)).filter(|home| self.spills.contains_key(home));
+        match known.or_else(|| self.last.clone()) {
+            Some((symbol, date)) => self.spill((&symbol, date))?.note(received_at, &note),
+            None => {
+                self.homeless.push((received_at, note));
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps and counts a refused part of a document that was taken otherwise; nothing is noted in the capture.
+    pub fn keep_refused(&mut self, received_at: DateTime<Utc>, note: &Note, text: &[u8]) -> Result<()> {
+        self.refused += 1;
+        if self.rejected.is_none() {
+            let file = std::fs::File::create(self.folder.path().join("rejected.zst")).map_err(io)?;
+            self.rejected = Some(zstd::Encoder::new(file, 3).map_err(io)?);
+            self.rejected_on = Some(TradingDate::from(received_at.date_naive()));
+        }
+        let cut = &text[..text.len().min(REFUSED_TEXT_BYTES)];
+        let line = RejectedLine {
+            received_at,
+            note,
+            text: &String::from_utf8_lossy(cut),
+            text_bytes: (text.len() > cut.len()).then_some(text.len()),
+        };
+        let mut bytes = serde_json::to_vec(&line)
+            .map_err(|error| Error::internal("a refused document could not be written down").caused_by(error))?;
+        bytes.push(b'\n');
+        self.rejected_identity.update(Sha256::digest(text));
+        self.rejected_identity.update(Sha256::digest(format!("{} {}", note.code, note.place)));
+        match &mut self.rejected {
+            Some(encoder) => std::io::Write::write_all(encoder, &bytes).map_err(io),
+            None => Ok(()),
+        }
+    }
+
+    fn spill(&mut self, (symbol, date): (&Symbol, TradingDate)) -> Result<&mut Spill> {
+        self.appends += 1;
+        let at = (symbol.clone(), date);
+        if !self.spills.get(&at).is_some_and(Spill::is_open) {
+            self.make_room()?;
+        }
+        if !self.spills.contains_key(&at) {
+            let spill = Spill::create(self.folder.path(), &format!("{symbol}-{date}"))?;
+            self.spills.insert(at.clone(), spill);
+        }
+        let spill = self.spills.get_mut(&at).ok_or_else(|| Error::internal("a capture vanished while it was written"))?;
+        spill.touched = self.appends;
+        Ok(spill)
+    }
+
+    fn make_room(&mut self) -> Result<()> {
+        if self.spills.values().filter(|spill| spill.is_open()).count() < OPEN_ENCODERS {
+            return Ok(());
+        }
+        match self.spills.values_mut().filter(|spill| spill.is_open()).min_by_key(|spill| spill.touched) {
+            Some(oldest) => oldest.rest(),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts everything into the lake. Refused input first, so that no answer ever counts what is not kept.
+    ///
+    /// # Errors
+    /// Those of the store. Running the same input again completes what was left.
+    pub async fn finish(mut self, store: &Store) -> Result<Counts> {
+        let mut counts = Counts { refused: self.refused, ..Counts::default() };
+        self.store_rejected(store).await?;
+        for ((symbol, date), spill) in std::mem::take(&mut self.spills) {
+            counts.documents += spill.documents;
+            if spill.documents == 0 {
+                continue;
+            }
+            let (path, id, digests) = spill.finish()?;
+            let (new, held) = self.store_capture(store, &symbol, date, &id, &path, &digests, &mut counts.captures).await?;
+            counts.rows += new;
+            counts.duplicates += held;
+            std::fs::remove_file(&path).map_err(io)?;
+        }
+        Ok(counts)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one capture has that many parts and this is its only caller")]
+    async fn store_capture(
+        &self,
+        store: &Store,
+        symbol: &Symbol,
+        date: TradingDate,
+        id: &str,
+        path: &Path,
+        digests: &[([u8; 16], u64)],
+        captures: &mut u64,
+    ) -> Result<(u64, u64)> {
+        let all: u64 = digests.iter().map(|(_, rows)| rows).sum();
+        let key = Key::Capture { dataset: self.dataset.clone(), symbol: symbol.clone(), date, id: id.to_owned() }.to_string();
+        let there: Vec<_> = store.list(&prefix::captures_on(&self.dataset, symbol, date)).try_collect().await?;
+        if there.iter().any(|object| object.key == key) {
+            return Ok((0, all));
+        }
+        let mut held = HashSet::new();
+        for object in &there {
+            held.extend(read::digests(store.get(&object.key).await?.bytes)?);
+        }
+        let (mut new, mut known) = (0, 0);
+        for (digest, rows) in digests {
+            if held.insert(*digest) { new += rows } else { known += rows }
+        }
+        match store.put_file(&key, path, PutWhen::Absent).await {
+            Ok(_) => {
+                *captures += 1;
+                Ok((new, known))
+            }
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok((0, all)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn store_rejected(&mut self, store: &Store) -> Result<()> {
+        let (Some(encoder), Some(date)) = (self.rejected.take(), self.rejected_on) else { return Ok(()) };
+        encoder.finish().map_err(io)?;
+        let id = hex::encode(&self.rejected_identity.clone().finalize()[..16]);
+        let mut there = store.list(&prefix::rejected(&self.dataset));
+        while let Some(object) = there.try_next().await? {
+            if matches!(object.key.parse(), Ok(Key::Rejected { id: stored, .. }) if stored == id) {
+                return Ok(());
+            }
+        }
+        let bytes = std::fs::read(self.folder.path().join("rejected.zst")).map_err(io)?;
+        let key = Key::Rejected { dataset: self.dataset.clone(), date, id }.to_string();
+        match store.put(&key, Bytes::from(bytes), PutWhen::Absent).await {
+            Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The record of one partition: what it was made from, what is in it, how far to trust it.
+//!
+//! [`Content`] is everything that compaction knows and lives in the Parquet footer too; [`Manifest`] adds what only
+//! publishing knows: sha256, size, revision, time. Rooms put their own findings under `details`.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::layout::{PartitionId, Period};
+use crate::market::{Symbol, TradingDate};
+use crate::{Error, Result};
+
+/// The Parquet footer's key for [`Content`].
+pub const FOOTER_KEY: &str = "pitlake.manifest";
+
+/// How far a partition can be trusted, in one word. The reasons say why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// Complete as far as the checks can tell.
+    Available,
+    /// Served, but something is wrong with it: see the reasons.
+    Degraded,
+    /// The session is still open (or has not been compacted since it closed).
+    Pending,
+    /// A session was held and nothing is stored.
+    Missing,
+    /// No session that day.
+    Closed,
+}
+
+impl Condition {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Condition::Available => "available",
+            Condition::Degraded => "degraded",
+            Condition::Pending => "pending",
+            Condition::Missing => "missing",
+            Condition::Closed => "closed",
+        }
+    }
+}
+
+/// One named finding. `degrades` findings make the condition `degraded`; the others are told all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Reason {
+    /// A stable name, such as `missing_minutes`.
+    pub code: String,
+    /// How many minutes, rows or lines.
+    pub count: u64,
+    pub degrades: bool,
+    /// One sentence for a person.
+    pub detail: String,
+}
+
+/// A capture that went into a partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptureRef {
+    pub dataset: String,
+    pub id: String,
+    /// Documents taken from it.
+    pub documents: u64,
+    /// Rows those documents held.
+    pub rows: u64,
+    pub first_received_at: Option<DateTime<Utc>>,
+    pub last_received_at: Option<DateTime<Utc>>,
+}
+
+/// A run of session minutes without a row. `start` inclusive, `end` exclusive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Gap {
+    pub start: DateTime<Utc>,
+    pub end: DateTime<Utc>,
+    pub minutes: u32,
+    /// `no_data_received`, or `refused_input` when refused documents fall into it.
+    pub cause: String,
+}
+
+/// What became of every row and document: rows in = rows out + duplicates, refused documents never became rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Counts {
+    pub documents: u64,
+    pub rows_in: u64,
+    pub duplicates: u64,
+    pub refused: u64,
+    pub outside_session: u64,
+    pub late_documents: u64,
+}
+
+/// The session that the partition's minutes are counted against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionSpan {
+    pub kind: String,
+    pub open: DateTime<Utc>,
+    pub close: DateTime<Utc>,
+    pub early_close: bool,
+}
+
+/// What made the numbers: change any of it and the partition is made anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calculation {
+    /// For example `greeks-1`.
+    pub version: String,
+    /// Fingerprint of the instrument's settings.
+    pub settings: String,
+    /// Whether the session had closed when the partition was made.
+    pub session_closed: bool,
+}
+
+/// Everything compaction knows of a partition; the same input gives the same content, byte for byte.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Content {
+    pub dataset: String,
+    pub symbol: Symbol,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<TradingDate>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub year: Option<i32>,
+    pub condition: Condition,
+    pub reasons: Vec<Reason>,
+    pub rows: u64,
+    pub minutes_expected: u32,
+    pub minutes_seen: u32,
+    pub gaps: Vec<Gap>,
+    pub counts: Counts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionSpan>,
+    pub calculation: Calculation,
+    /// The captures it was made from; for a year table, the sha256 of the day content it was made from.
+    pub captures: Vec<CaptureRef>,
+    /// Findings in the room's own words.
+    pub details: serde_json::Value,
+}
+
+impl Content {
+    pub fn id(&self) -> Result<PartitionId> {
+        let period = match (self.date, self.year) {
+            (Some(date), None) => Period::Day(date),
+            (None, Some(year)) => Period::Year(year),
+            _ => return Err(Error::corrupt("a manifest must name either a date or a year")),
+        };
+        Ok(PartitionId { dataset: self.dataset.clone(), symbol: self.symbol.clone(), period })
+    }
+}
+
+/// The published record of one partition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub path: String,
+    pub revision: u32,
+    pub published_at: DateTime<Utc>,
+    pub sha256: String,
+    pub bytes: u64,
+    #[serde(flatten)]
+    pub content: Content,
+}
+
+impl Manifest {
+    pub fn parse(bytes: &[u8], key: &str) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|error| {
+            Error::corrupt(format!("{key} is not a manifest ({error}); `pitlake verify --repair` rebuilds it"))
+        })
+    }
+
+    /// The stored form: indented, so that a person can read it.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        pretty_json(self)
+    }
+}
+
+/// Indented JSON with a final newline.
+pub fn pretty_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|error| Error::internal("a record could not be written as JSON").caused_by(error))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

@@ -1,0 +1,21 @@
+//! The spine every room stands on: where bytes live and how they become trusted partitions.
+//!
+//! Captures go in through [`journal`], a room turns them into rows, [`partition`] writes Parquet, [`publish`] makes it
+//! visible atomically with its [`manifest`], [`cache`] brings files near readers, [`verify`] re-reads everything.
+//! [`layout`] spells every path and nobody else does. Nothing here knows what a greek or a profile is.
+
+pub mod cache;
+pub mod catalog;
+pub mod dataset;
+pub mod head;
+pub mod indexes;
+pub mod instruments;
+pub mod journal;
+pub mod layout;
+pub mod manifest;
+pub mod partition;
+pub mod publish;
+pub mod row_groups;
+pub mod store;
+pub mod verify;
+pub mod year_index;

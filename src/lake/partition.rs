@@ -1,0 +1,156 @@
+//! Writes and opens the Parquet file of one partition. Called by rooms' `compact` with rows in sort order; never decides
+//! what the rows are. Same batches and content give the same bytes on any machine.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowWriterOptions, compute_leaves};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use rayon::prelude::*;
+
+use super::dataset::{Dataset, Packing};
+use super::manifest::{Content, FOOTER_KEY};
+use crate::{Error, Result};
+
+/// Level 3 is where the size stops falling fast and the writer stays the faster half of compaction.
+const ZSTD_LEVEL: i32 = 3;
+/// Written into every file instead of the library's own version, so that an upgrade of the library alone cannot
+/// change the bytes of a partition that did not change.
+const CREATED_BY: &str = "pitlake version 1";
+
+/// Encodes a partition; each batch becomes one row group. Columns are encoded in parallel on rayon's pool.
+///
+/// # Errors
+/// `Internal` when a batch does not have the dataset's schema.
+pub fn encode(dataset: &Dataset, batches: &[RecordBatch], content: &Content) -> Result<Vec<u8>> {
+    let schema = (dataset.schema)();
+    for batch in batches {
+        if batch.schema_ref().fields() != schema.fields() {
+            return Err(Error::internal(format!("a batch for {} does not have its schema", dataset.name)));
+        }
+    }
+    encode_parquet(dataset, schema, batches, content).map_err(|error| {
+        Error::internal(format!("{} {} could not be written as Parquet", dataset.name, content.symbol)).caused_by(error)
+    })
+}
+
+fn encode_parquet(
+    dataset: &Dataset,
+    schema: SchemaRef,
+    batches: &[RecordBatch],
+    content: &Content,
+) -> parquet::errors::Result<Vec<u8>> {
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties(dataset, &schema, content)?)
+        .with_skip_arrow_metadata(true);
+    let mut bytes = Vec::new();
+    let writer = ArrowWriter::try_new_with_options(&mut bytes, Arc::clone(&schema), options)?;
+    let (mut file, factory) = writer.into_serialized_writer()?;
+    // Two row groups at a time keep every core busy without holding more encoded pages than that.
+    for (window, group) in batches.chunks(2).enumerate() {
+        let encoded: Vec<Vec<ArrowColumnChunk>> = group
+            .par_iter()
+            .enumerate()
+            .map(|(at, batch)| {
+                let writers = factory.create_column_writers(window * 2 + at)?;
+                writers
+                    .into_par_iter()
+                    .zip(batch.columns().par_iter().zip(schema.fields().par_iter()))
+                    .map(|(mut writer, (column, field))| {
+                        for leaf in compute_leaves(field, column)? {
+                            writer.write(&leaf)?;
+                        }
+                        writer.close()
+                    })
+                    .collect::<parquet::errors::Result<Vec<_>>>()
+            })
+            .collect::<parquet::errors::Result<Vec<_>>>()?;
+        for chunks in encoded {
+            let mut row_group = file.next_row_group()?;
+            for chunk in chunks {
+                chunk.append_to_row_group(&mut row_group)?;
+            }
+            row_group.close()?;
+        }
+    }
+    file.close()?;
+    Ok(bytes)
+}
+
+fn properties(dataset: &Dataset, schema: &SchemaRef, content: &Content) -> parquet::errors::Result<WriterProperties> {
+    let footer = serde_json::to_string(content).map_err(|error| parquet::errors::ParquetError::External(error.into()))?;
+    let sorting = dataset
+        .sorted_by
+        .iter()
+        .filter_map(|name| schema.index_of(name).ok())
+        .map(|at| SortingColumn {
+            column_idx: i32::try_from(at).unwrap_or(i32::MAX),
+            descending: false,
+            nulls_first: false,
+        })
+        .collect();
+    let mut builder = WriterProperties::builder()
+        .set_created_by(CREATED_BY.to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+        .set_max_row_group_row_count(None)
+        .set_sorting_columns(Some(sorting))
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_key_value_metadata(Some(vec![KeyValue::new(FOOTER_KEY.to_owned(), footer)]));
+    for field in schema.fields() {
+        let column = ColumnPath::from(field.name().as_str());
+        builder = match dataset.packing_of(field.name()) {
+            Packing::Delta => builder.set_column_encoding(column, Encoding::DELTA_BINARY_PACKED),
+            Packing::Dictionary => builder.set_column_dictionary_enabled(column, true),
+            Packing::Plain => builder,
+        };
+    }
+    Ok(builder.build())
+}
+
+/// Reads the footer only.
+///
+/// # Errors
+/// `Corrupt` when the bytes are not a whole Parquet file.
+pub fn metadata(bytes: &Bytes, what: &str) -> Result<ParquetMetaData> {
+    ParquetMetaDataReader::new().parse_and_finish(bytes).map_err(|error| not_parquet(what, error))
+}
+
+/// The manifest content that the file carries in its footer.
+///
+/// # Errors
+/// `Corrupt` when the footer has none or it does not parse.
+pub fn content(metadata: &ParquetMetaData, what: &str) -> Result<Content> {
+    let text = metadata
+        .file_metadata()
+        .key_value_metadata()
+        .and_then(|entries| entries.iter().find(|entry| entry.key == FOOTER_KEY))
+        .and_then(|entry| entry.value.as_deref())
+        .ok_or_else(|| Error::corrupt(format!("{what} carries no pitlake record in its footer")))?;
+    serde_json::from_str(text)
+        .map_err(|error| Error::corrupt(format!("the record in the footer of {what} cannot be read")).caused_by(error))
+}
+
+/// All rows of a partition, one batch per at most `batch_rows`.
+///
+/// # Errors
+/// `Corrupt` when the file cannot be decoded.
+pub fn read(bytes: Bytes, batch_rows: usize, what: &str) -> Result<Vec<RecordBatch>> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
+        .and_then(|builder| builder.with_batch_size(batch_rows).build())
+        .map_err(|error| not_parquet(what, error))?;
+    reader
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Error::corrupt(format!("{what} cannot be decoded; run `pitlake verify`")).caused_by(error))
+}
+
+fn not_parquet(what: &str, error: parquet::errors::ParquetError) -> Error {
+    Error::corrupt(format!("{what} is not a whole Parquet file; run `pitlake verify`")).caused_by(error)
+}

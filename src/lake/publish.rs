@@ -1,0 +1,160 @@
+//! Makes a partition visible: data first, manifest second, both by conditional put. Called by rooms' `compact`. A crash
+//! between the two leaves data whose footer says everything but revision and time; the next compaction repairs it.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use super::layout::PartitionId;
+use super::manifest::{Content, Manifest};
+use super::store::{ObjectMeta, PutWhen, Store};
+use crate::{Error, ErrorKind, Result};
+
+/// What publishing did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Published {
+    /// The lake holds what was given, under this manifest.
+    Written(Manifest),
+    /// The lake held exactly these bytes and their manifest already.
+    Unchanged(Manifest),
+}
+
+impl Published {
+    pub fn manifest(&self) -> &Manifest {
+        match self {
+            Published::Written(manifest) | Published::Unchanged(manifest) => manifest,
+        }
+    }
+}
+
+/// What a publisher must know of the partition before it replaces it: read first, then compact, then publish.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    /// The data object, when there is one.
+    pub data: Option<ObjectMeta>,
+    /// The manifest and its ETag, when there is one.
+    pub manifest: Option<(Manifest, String)>,
+}
+
+/// Reads what stands there now.
+///
+/// # Errors
+/// Those of the store; a damaged manifest counts as none, since publishing rewrites it.
+pub async fn before(store: &Store, id: &PartitionId) -> Result<Before> {
+    let data = match store.head(&id.data_key()).await {
+        Ok(meta) => Some(meta),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Before { data, manifest: read_manifest(store, id).await? })
+}
+
+/// The published manifest with its ETag; a manifest that does not parse is told to the log and counts as none.
+async fn read_manifest(store: &Store, id: &PartitionId) -> Result<Option<(Manifest, String)>> {
+    let key = id.manifest_key();
+    match store.get(&key).await {
+        Ok(object) => match Manifest::parse(&object.bytes, &key) {
+            Ok(manifest) => Ok(Some((manifest, object.etag))),
+            Err(error) => {
+                tracing::warn!(%key, %error, "a damaged manifest will be replaced");
+                Ok(Some((damaged(id)?, object.etag)))
+            }
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Stands for a manifest that could not be read: revision 0, so that the next one is 1, and a sha256 nothing has.
+fn damaged(id: &PartitionId) -> Result<Manifest> {
+    Ok(Manifest {
+        path: id.data_key(),
+        revision: 0,
+        published_at: DateTime::<Utc>::UNIX_EPOCH,
+        sha256: String::new(),
+        bytes: 0,
+        content: Content {
+            dataset: id.dataset.clone(),
+            symbol: id.symbol.clone(),
+            date: id.period.day(),
+            year: id.period.day().is_none().then(|| id.period.year()),
+            condition: super::manifest::Condition::Degraded,
+            reasons: Vec::new(),
+            rows: 0,
+            minutes_expected: 0,
+            minutes_seen: 0,
+            gaps: Vec::new(),
+            counts: Default::default(),
+            session: None,
+            calculation: super::manifest::Calculation {
+                version: String::new(),
+                settings: String::new(),
+                session_closed: false,
+            },
+            captures: Vec::new(),
+            details: serde_json::Value::Null,
+        },
+    })
+}
+
+/// Publishes `data` over what `before` saw. A day that is still open keeps revision 1.
+///
+/// # Errors
+/// `Conflict` when somebody published since `before`: read again, decide again. Nothing is lost then, since captures
+/// are what count.
+pub async fn publish(
+    store: &Store,
+    before: &Before,
+    content: Content,
+    data: Vec<u8>,
+    now: DateTime<Utc>,
+) -> Result<Published> {
+    let id = content.id()?;
+    let sha256 = hex::encode(Sha256::digest(&data));
+    let size = data.len() as u64;
+    if let Some((manifest, _)) = &before.manifest
+        && manifest.sha256 == sha256
+        && before.data.is_some()
+        && stored_is(store, &id, size, &sha256).await?
+    {
+        return Ok(Published::Unchanged(manifest.clone()));
+    }
+    let when = before.data.as_ref().map_or(PutWhen::Absent, |data| PutWhen::Matches(data.etag.clone()));
+    store.put(&id.data_key(), Bytes::from(data), when).await?;
+
+    let revision = match &before.manifest {
+        None => 1,
+        // Between the data and the manifest of the same revision a publisher died: the number stands for these bytes.
+        Some((old, _)) if old.sha256 == sha256 => old.revision.max(1),
+        Some((old, _)) if !old.content.calculation.session_closed => old.revision.max(1),
+        Some((old, _)) => old.revision + 1,
+    };
+    let manifest = Manifest { path: id.data_key(), revision, published_at: now, sha256, bytes: size, content };
+    let when = before.manifest.as_ref().map_or(PutWhen::Absent, |(_, etag)| PutWhen::Matches(etag.clone()));
+    store.put(&id.manifest_key(), Bytes::from(manifest.to_json()?), when).await?;
+    Ok(Published::Written(manifest))
+}
+
+/// Whether the stored object really is what the manifest says; a local file can be damaged behind our back.
+async fn stored_is(store: &Store, id: &PartitionId, bytes: u64, sha256: &str) -> Result<bool> {
+    let object = match store.get(&id.data_key()).await {
+        Ok(object) => object,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok(object.bytes.len() as u64 == bytes && hex::encode(Sha256::digest(&object.bytes)) == sha256)
+}
+
+/// The published manifest of a partition.
+///
+/// # Errors
+/// `NotFound` when there is none, `Corrupt` when it does not parse.
+pub async fn manifest(store: &Store, id: &PartitionId) -> Result<Manifest> {
+    let key = id.manifest_key();
+    let object = store.get(&key).await?;
+    let manifest = Manifest::parse(&object.bytes, &key)?;
+    if manifest.content.id()? != *id {
+        return Err(Error::corrupt(format!("{key} describes another partition ({})", manifest.content.id()?)));
+    }
+    Ok(manifest)
+}

@@ -1,0 +1,22 @@
+//! Re-reads everything in the lake and says what is wrong with it, each finding by a stable [`Code`]. The command line and
+//! rooms' repair call [`verify`]; reading never changes anything, only [`repair`] writes.
+//!
+//! [`inventory`] sorts a listing, [`partition`], [`capture`] and [`index`] check decoded things and are pure, [`walk`] fetches them one
+//! day at a time. What only a room can know (that sums are sums of their rows) it checks itself as a [`Room`].
+
+mod capture;
+mod finding;
+mod index;
+mod inventory;
+mod order;
+mod partition;
+pub mod repair;
+mod room;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+pub use finding::{Code, Finding, Report, Severity, Told};
+pub use room::{DayView, Decoded, Room, Standing, YearView};
+pub use walk::{Selection, verify};

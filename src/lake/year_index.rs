@@ -1,0 +1,138 @@
+//! The index of one dataset, symbol and year: one entry a day, made from the day manifests, so that coverage and file lists of a
+//! year read one object. Written by a second step after the days, one task per symbol and year.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::layout::PartitionId;
+use super::manifest::{Condition, Manifest, Reason, pretty_json};
+use super::store::{PutWhen, Store};
+use crate::market::{Symbol, TradingDate};
+use crate::{Error, ErrorKind, Result};
+
+/// How often a lost race is run again before it is told.
+const ATTEMPTS: u32 = 20;
+
+/// What the index keeps of a day's manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DayEntry {
+    pub date: TradingDate,
+    pub condition: Condition,
+    pub reasons: Vec<Reason>,
+    pub rows: u64,
+    pub bytes: u64,
+    pub sha256: String,
+    pub revision: u32,
+    pub published_at: DateTime<Utc>,
+    pub minutes_expected: u32,
+    pub minutes_seen: u32,
+    pub calculation_version: String,
+    /// The room's statistics of the day, from the manifest's `details.day`.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub day: serde_json::Value,
+}
+
+impl DayEntry {
+    /// `None` for the manifest of something that is not a day.
+    pub fn of(manifest: &Manifest) -> Option<Self> {
+        let content = &manifest.content;
+        Some(Self {
+            date: content.date?,
+            condition: content.condition,
+            reasons: content.reasons.clone(),
+            rows: content.rows,
+            bytes: manifest.bytes,
+            sha256: manifest.sha256.clone(),
+            revision: manifest.revision,
+            published_at: manifest.published_at,
+            minutes_expected: content.minutes_expected,
+            minutes_seen: content.minutes_seen,
+            calculation_version: content.calculation.version.clone(),
+            day: content.details.get("day").cloned().unwrap_or_default(),
+        })
+    }
+}
+
+/// All days of one year that have a partition, in order of date.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct YearIndex {
+    pub dataset: String,
+    pub symbol: Symbol,
+    pub year: i32,
+    pub days: Vec<DayEntry>,
+}
+
+impl YearIndex {
+    /// # Errors
+    /// `Corrupt` when the bytes are not an index.
+    pub fn parse(bytes: &[u8], key: &str) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|error| {
+            Error::corrupt(format!("{key} is not a year's index ({error}); `pitlake verify --repair` rebuilds it"))
+        })
+    }
+
+    pub fn day(&self, date: TradingDate) -> Option<&DayEntry> {
+        self.days.binary_search_by_key(&date, |day| day.date).ok().map(|at| &self.days[at])
+    }
+
+    /// Puts the entries of `manifests` in; an older publication never replaces a newer one.
+    fn take(&mut self, manifests: &[Manifest]) {
+        let mut days: BTreeMap<TradingDate, DayEntry> =
+            std::mem::take(&mut self.days).into_iter().map(|day| (day.date, day)).collect();
+        for entry in manifests.iter().filter_map(DayEntry::of).filter(|entry| entry.date.year() == self.year) {
+            let stale = days.get(&entry.date).is_some_and(|known| {
+                (known.revision, known.published_at) > (entry.revision, entry.published_at)
+            });
+            if !stale {
+                days.insert(entry.date, entry);
+            }
+        }
+        self.days = days.into_values().collect();
+    }
+}
+
+/// Reads a year's index.
+///
+/// # Errors
+/// `NotFound` when the year has none.
+pub async fn read(store: &Store, dataset: &str, symbol: &Symbol, year: i32) -> Result<YearIndex> {
+    let key = PartitionId::year(dataset, symbol, year).manifest_key();
+    YearIndex::parse(&store.get(&key).await?.bytes, &key)
+}
+
+/// Brings the index up to date with `manifests` (of this dataset and symbol) and returns it; other days stay as they are.
+///
+/// # Errors
+/// Those of the store; `Conflict` when the race was lost too often. A damaged index is an error, unless `rebuild` says
+/// that `manifests` are all there are.
+pub async fn update(
+    store: &Store,
+    (dataset, symbol, year): (&str, &Symbol, i32),
+    manifests: &[Manifest],
+    rebuild: bool,
+) -> Result<YearIndex> {
+    let key = PartitionId::year(dataset, symbol, year).manifest_key();
+    for _ in 0..ATTEMPTS {
+        let empty = || YearIndex { dataset: dataset.to_owned(), symbol: symbol.clone(), year, days: Vec::new() };
+        let (before, when) = match store.get(&key).await {
+            Ok(object) if rebuild => (empty(), PutWhen::Matches(object.etag)),
+            Ok(object) => (YearIndex::parse(&object.bytes, &key)?, PutWhen::Matches(object.etag)),
+            Err(error) if error.kind() == ErrorKind::NotFound => (empty(), PutWhen::Absent),
+            Err(error) => return Err(error),
+        };
+        let mut after = before.clone();
+        after.take(manifests);
+        if after == before && !rebuild {
+            return Ok(after);
+        }
+        match store.put(&key, Bytes::from(pretty_json(&after)?), when).await {
+            Ok(_) => return Ok(after),
+            Err(error) if error.kind() == ErrorKind::Conflict => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::new(ErrorKind::Conflict, format!("{key} is changed by others all the time; run the command again")))
+}

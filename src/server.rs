@@ -1,0 +1,187 @@
+//! Puts the rooms' routers together and runs them: the only place that knows every room. Called by `serve` and `demo`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+use tokio::net::TcpListener;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::engine::{Engine, EngineOptions};
+use crate::http::context::Context;
+use crate::http::key_store::KeyStore;
+use crate::http::listen::{Listening, serve};
+use crate::http::metrics::{Metrics, Watched};
+use crate::http::observe::{Observer, observed};
+use crate::http::request_id::RequestIds;
+use crate::http::{admission, auth, catalog, openapi, problem};
+use crate::lake::cache::{Cache, CacheOptions};
+use crate::lake::dataset::Dataset;
+use crate::lake::head::Partitions;
+use crate::lake::indexes::Indexes;
+use crate::lake::instruments;
+use crate::lake::row_groups::RowGroups;
+use crate::lake::store::Store;
+use crate::market::SharedClock;
+use crate::{Error, Result};
+
+/// Every dataset of every room: to add one is to add a line here.
+pub static DATASETS: &[&Dataset] = &crate::greeks::DATASETS;
+
+/// How the server is run; nothing here changes a result.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    pub cache_folder: PathBuf,
+    /// Partitions kept on local disk.
+    pub cache_bytes: u64,
+    /// Decoded row groups kept in memory.
+    pub memory_bytes: u64,
+    /// DuckDB's memory, hot tables included.
+    pub engine_bytes: u64,
+    pub cores: usize,
+    /// Requests answered at once; more are told 503 at once.
+    pub max_requests: usize,
+}
+
+/// A server ready to run.
+pub struct Server {
+    router: Router,
+    metrics: Arc<Metrics>,
+    metrics_router: Router,
+}
+
+impl Server {
+    /// Opens cache and engine over `store` and puts the routes together.
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong `_config/instruments.toml`, `Unavailable` when the store, the cache folder or DuckDB cannot be
+    /// used.
+    pub async fn new(store: Store, clock: SharedClock, options: ServerOptions) -> Result<Self> {
+        store.check().await?;
+        let instruments = instruments::load(&store).await?;
+        let cache = CacheOptions::new(options.cache_folder, options.cache_bytes);
+        let cache = Cache::open(store.clone(), cache, Arc::clone(&clock)).await?;
+        let mut engine = EngineOptions::new(cache.folder(), options.cores);
+        engine.memory_limit_bytes = options.engine_bytes;
+        engine.hot_table_bytes = options.engine_bytes / 4;
+        let engine = Engine::open(engine)?;
+        let metrics = Arc::new(Metrics::new());
+        let row_groups = RowGroups::new(options.memory_bytes);
+        let context = Context {
+            store: store.clone(),
+            instruments,
+            clock: Arc::clone(&clock),
+            indexes: Indexes::new(cache.clone()),
+            partitions: Partitions::new(store.clone(), cache.clone(), row_groups),
+            cache,
+            engine,
+            metrics: Arc::clone(&metrics),
+        };
+        watch(&context);
+        let keys = Arc::new(KeyStore::new(store, Arc::clone(&clock)));
+        let places = admission::Places::new(options.max_requests, Arc::clone(&metrics));
+        let (rooms, document) = OpenApiRouter::with_openapi(openapi::frame())
+            .merge(catalog::router(DATASETS))
+            .merge(crate::greeks::routes::router())
+            .split_for_parts();
+        let api = rooms
+            .layer(from_fn_with_state(places, admission::limited))
+            .layer(from_fn_with_state(keys, auth::admit))
+            .with_state(context.clone());
+        let shown = Arc::clone(&metrics);
+        let metrics_route = Router::new().route("/metrics", get(move || async move { shown.answer() }));
+        let open = Router::new().route("/health", get(health)).with_state(context);
+        let router = Router::new()
+            .merge(api)
+            .merge(open)
+            .merge(metrics_route.clone().layer(from_fn(auth::this_machine_only)))
+            .merge(openapi::routes(&document)?)
+            .fallback(problem::no_such_route)
+            .method_not_allowed_fallback(problem::no_such_method)
+            .layer(from_fn(admission::sane_only));
+        let observer = Arc::new(Observer { metrics: Arc::clone(&metrics), ids: RequestIds::new(clock.now()) });
+        Ok(Self { router: observed(router, observer), metrics, metrics_router: metrics_route })
+    }
+
+    /// The routes, for tests without a port.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Serves on `listener` until `shutdown`; `metrics_listener` answers `/metrics` to anybody who reaches it.
+    ///
+    /// # Errors
+    /// Those of the listener.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        metrics_listener: Option<TcpListener>,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
+        let stop = tokio_util::sync::CancellationToken::new();
+        if let Some(metrics_listener) = metrics_listener {
+            let (router, stop) = (self.metrics_router, stop.clone());
+            let listening = Listening::new(Arc::clone(&self.metrics));
+            tokio::spawn(async move {
+                if let Err(error) = serve(metrics_listener, router, stop.cancelled_owned(), listening).await {
+                    tracing::error!(%error, "the metrics listener stopped");
+                }
+            });
+        }
+        let done = serve(listener, self.router, shutdown, Listening::new(self.metrics)).await;
+        stop.cancel();
+        done
+    }
+}
+
+/// Alive, and whether the lake can be reached: 200 either way when alive, so that an unreachable store does not make an
+/// orchestrator kill a process that serves its cache; `lake` says which.
+async fn health(State(context): State<Context>) -> Response {
+    let checked = tokio::time::timeout(std::time::Duration::from_secs(3), context.store.check()).await;
+    let lake = match checked {
+        Ok(Ok(())) => json!({"reachable": true}),
+        Ok(Err(error)) => json!({"reachable": false, "detail": error.detail()}),
+        Err(_) => json!({"reachable": false, "detail": "the store did not answer within 3 seconds"}),
+    };
+    Json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "lake": lake})).into_response()
+}
+
+/// Gauges that are read when they are asked for.
+fn watch(context: &Context) {
+    let metrics = &context.metrics;
+    let cache = context.cache.clone();
+    metrics.watch("pitlake_cache_file_bytes", "Bytes of partitions in the cache", Watched::Gauge, move || cache.stats().file_bytes);
+    let row_groups = context.partitions.row_groups().clone();
+    metrics.watch("pitlake_row_group_bytes", "Bytes of decoded row groups in memory", Watched::Gauge, move || row_groups.bytes());
+    let engine = context.engine.clone();
+    metrics.watch("pitlake_engine_waiting", "Questions that wait for DuckDB", Watched::Gauge, move || {
+        let stats = engine.stats();
+        (stats.small_waiting + stats.large_waiting) as u64
+    });
+    let engine = context.engine.clone();
+    metrics.watch("pitlake_engine_at_work", "Questions that DuckDB answers", Watched::Gauge, move || {
+        let stats = engine.stats();
+        (stats.small_at_work + stats.large_at_work) as u64
+    });
+}
+
+/// Cores that this process may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// A listener on `address`.
+///
+/// # Errors
+/// `Unavailable` when the port is taken or may not be used; the detail names it.
+pub async fn bind(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Error::unavailable(format!("cannot listen on {address} ({error}); give another with --listen, port 0 takes a free one"))
+            .caused_by(error)
+    })
+}
