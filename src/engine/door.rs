@@ -62,7 +62,10 @@ impl Door {
             return Err(GivenUp::Closing.error());
         }
         if queue.jobs.len() >= most {
-            return Err(Error::new(ErrorKind::Overloaded, "too many questions are waiting for an answer; ask again in a moment"));
+            return Err(Error::new(
+                ErrorKind::Overloaded,
+                "too many questions are waiting for an answer; ask again in a moment",
+            ));
         }
         queue.jobs.push_back(job);
         drop(queue);

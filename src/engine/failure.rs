@@ -17,8 +17,12 @@ pub(super) fn answering(error: duckdb::Error, reads_files: bool) -> Error {
             ErrorKind::Overloaded,
             "the query needs more memory than is free now; ask for fewer days or strikes, or again in a moment",
         ),
-        Class::Unreadable if reads_files => (ErrorKind::Corrupt, "a cached file could not be read; ask again, then run `pitlake verify`"),
-        Class::Unreadable | Class::Other => (ErrorKind::Internal, "the query failed inside DuckDB; the log has its words"),
+        Class::Unreadable if reads_files => {
+            (ErrorKind::Corrupt, "a cached file could not be read; ask again, then run `pitlake verify`")
+        }
+        Class::Unreadable | Class::Other => {
+            (ErrorKind::Internal, "the query failed inside DuckDB; the log has its words")
+        }
     };
     Error::new(kind, detail).caused_by(error)
 }

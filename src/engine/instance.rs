@@ -30,7 +30,7 @@ pub(super) fn open(setup: &Setup) -> Result<Connection> {
         .enable_autoload_extension(false)
         .and_then(|config| config.threads(i64::try_from(setup.threads.max(1)).unwrap_or(1)))
         .and_then(|config| config.max_memory(&format!("{}B", setup.memory_bytes)))
-        .map_err(|error| failure::opening(error))?;
+        .map_err(failure::opening)?;
     let connection = Connection::open_in_memory_with_flags(config).map_err(failure::opening)?;
     // The order matters: folders are allowed while access is still open, and the lock comes last.
     connection
@@ -55,8 +55,9 @@ pub(super) fn another(connection: &Connection) -> Result<Connection> {
 }
 
 fn literal(folder: &Path) -> Result<String> {
-    let text = folder.to_str().filter(|_| folder.is_absolute()).ok_or_else(|| {
-        Error::invalid(format!("the folder {} must be an absolute path in UTF-8", folder.display()))
-    })?;
+    let text = folder
+        .to_str()
+        .filter(|_| folder.is_absolute())
+        .ok_or_else(|| Error::invalid(format!("the folder {} must be an absolute path in UTF-8", folder.display())))?;
     Ok(format!("'{}'", text.replace('\'', "''")))
 }

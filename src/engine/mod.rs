@@ -171,7 +171,13 @@ impl Engine {
     }
 }
 
-fn start(name: &str, setup: &Setup, workers: usize, queue: usize, tables: Option<&Arc<HotTables>>) -> Result<Arc<Door>> {
+fn start(
+    name: &str,
+    setup: &Setup,
+    workers: usize,
+    queue: usize,
+    tables: Option<&Arc<HotTables>>,
+) -> Result<Arc<Door>> {
     let workers = workers.max(1);
     let first = instance::open(setup)?;
     let door = Door::new(workers, queue);
@@ -186,7 +192,9 @@ fn start(name: &str, setup: &Setup, workers: usize, queue: usize, tables: Option
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     match std::thread::Builder::new().name(name.to_owned()).spawn(work) {
         Ok(_) => Ok(()),
-        Err(error) => Err(Error::unavailable(format!("the thread {name} could not be started: {error}")).caused_by(error)),
+        Err(error) => {
+            Err(Error::unavailable(format!("the thread {name} could not be started: {error}")).caused_by(error))
+        }
     }
 }
 

@@ -62,7 +62,10 @@ struct State {
 enum Slot {
     /// Some worker is making it; the others read the file meanwhile.
     Arriving,
-    Here { table: Arc<HotTable>, last_used: u64 },
+    Here {
+        table: Arc<HotTable>,
+        last_used: u64,
+    },
     /// It alone would exceed the bound.
     TooLarge,
 }
@@ -186,8 +189,9 @@ fn size_of(connection: &Connection, name: &str) -> Result<u64> {
     let mut statement = connection
         .prepare_cached("SELECT estimated_size, column_count FROM duckdb_tables() WHERE table_name = ?")
         .map_err(|error| failure::answering(error, true))?;
-    let (rows, columns): (i64, i64) =
-        statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).map_err(|error| failure::answering(error, true))?;
+    let (rows, columns): (i64, i64) = statement
+        .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(|error| failure::answering(error, true))?;
     let (rows, columns) = (u64::try_from(rows).unwrap_or(0), u64::try_from(columns).unwrap_or(0));
     Ok(columns * (COLUMN_BYTES + rows * VALUE_BYTES))
 }

@@ -119,7 +119,8 @@ async fn nothing_but_the_cache_folder_can_be_reached() {
         for question in [Question::small(sql.clone()), Question::large(sql.clone())] {
             let Err(error) = bench.engine.query(question).await else { panic!("{sql} was allowed") };
             let cause = cause(&error);
-            let refusals = ["Permission Error", "locked", "disabled by configuration", "file system operations are disabled"];
+            let refusals =
+                ["Permission Error", "locked", "disabled by configuration", "file system operations are disabled"];
             assert!(refusals.iter().any(|refusal| cause.contains(refusal)), "{sql}: {cause}");
         }
     }
@@ -296,7 +297,10 @@ async fn a_deadline_ends_a_query_and_a_stream_that_nobody_takes() {
     assert!(error.detail().contains("deadline"), "{error}");
     assert_eq!(bench.one_number(Question::small("SELECT 42::BIGINT AS n")).await.unwrap(), 42);
 
-    let question = Question { deadline: Some(Duration::from_millis(300)), ..Question::large("SELECT range AS n FROM range(4000000000)") };
+    let question = Question {
+        deadline: Some(Duration::from_millis(300)),
+        ..Question::large("SELECT range AS n FROM range(4000000000)")
+    };
     let mut answer = bench.engine.query(question).await.unwrap();
     let freed = bench.one_number(Question::large("SELECT 42::BIGINT AS n")).await.unwrap();
     assert_eq!(freed, 42, "the only worker is free again although nobody read the stream");
@@ -351,9 +355,19 @@ async fn hot_tables_stay_within_their_bytes_and_follow_new_versions() {
 
     let large = bench.day("large.parquet", 390, 50).await;
     let before = bench.engine.stats();
-    assert_eq!(bench.one_number(Question::small("SELECT count(*) FROM {day}").over("day", Source::HotTable(large))).await.unwrap(), 19_500);
+    assert_eq!(
+        bench
+            .one_number(Question::small("SELECT count(*) FROM {day}").over("day", Source::HotTable(large)))
+            .await
+            .unwrap(),
+        19_500
+    );
     let after = bench.engine.stats();
-    assert_eq!((after.hot_tables, after.hot_table_bytes), (before.hot_tables, before.hot_table_bytes), "one that alone exceeds the bound is read from its file");
+    assert_eq!(
+        (after.hot_tables, after.hot_table_bytes),
+        (before.hot_tables, before.hot_table_bytes),
+        "one that alone exceeds the bound is read from its file"
+    );
 }
 
 #[tokio::test]
@@ -385,7 +399,8 @@ async fn a_folder_above_the_cache_that_looks_like_hive_adds_no_column() {
     let engine = Engine::open(EngineOptions::new(cache.folder(), 1)).unwrap();
     let bench = Bench { lake, cache, clock, engine };
     let day = bench.day("symbol=SPY/day.parquet", 1, 1).await;
-    let answer = bench.engine.query(Question::small("SELECT * FROM {day}").over("day", Source::File(day))).await.unwrap();
+    let answer =
+        bench.engine.query(Question::small("SELECT * FROM {day}").over("day", Source::File(day))).await.unwrap();
     let names: Vec<_> = answer.schema().fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, ["timestamp", "expiration", "strike", "gamma"]);
 }

@@ -88,10 +88,12 @@ impl Worker {
         let sql = put_in(&question.sql, |name| {
             let (_, source) = question.sources.iter().find(|(known, _)| *known == name)?;
             let table = match (source, &self.tables) {
-                (Source::HotTable(file), Some(tables)) => tables.table(&self.connection, file).unwrap_or_else(|error| {
-                    failed.get_or_insert(error);
-                    None
-                }),
+                (Source::HotTable(file), Some(tables)) => {
+                    tables.table(&self.connection, file).unwrap_or_else(|error| {
+                        failed.get_or_insert(error);
+                        None
+                    })
+                }
                 _ => None,
             };
             Some(match table {

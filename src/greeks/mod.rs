@@ -20,5 +20,6 @@ pub mod rollup;
 pub mod routes;
 pub mod rows;
 pub mod select;
+pub mod verify;
 
 pub use record::DATASETS;

@@ -33,23 +33,28 @@ impl Interrupt {
     pub fn watch() -> Result<(Self, Watch)> {
         let interrupt = Self(Arc::new(State { stopped: AtomicBool::new(false), stoppers: Mutex::default() }));
         let (end, ended) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(deaf)?;
-        let mut signals = {
-            let _inside = runtime.enter();
-            Signals::listen().map_err(deaf)?
-        };
+        let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
         let told = interrupt.clone();
-        thread::Builder::new()
-            .name("bench-signals".to_owned())
-            .spawn(move || {
-                runtime.block_on(async move {
-                    tokio::select! {
-                        () = signals.any() => told.stop(),
-                        _ = ended => {}
-                    }
-                });
-            })
-            .map_err(deaf)?;
+        let listen = move || {
+            // Built, used and dropped on this thread alone: the caller's may be one of another runtime.
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(ready.send(Err(error))),
+            };
+            runtime.block_on(async move {
+                let mut signals = match Signals::listen() {
+                    Ok(signals) => signals,
+                    Err(error) => return drop(ready.send(Err(error))),
+                };
+                drop(ready.send(Ok(())));
+                tokio::select! {
+                    () = signals.any() => told.stop(),
+                    _ = ended => {}
+                }
+            });
+        };
+        thread::Builder::new().name("bench-signals".to_owned()).spawn(listen).map_err(deaf)?;
+        is_ready.recv().map_err(std::io::Error::other).flatten().map_err(deaf)?;
         Ok((interrupt, Watch { _ends_when_dropped: end }))
     }
 
@@ -115,7 +120,6 @@ impl Signals {
     }
 
     async fn any(&mut self) {
-        // Without a handler to wait for, the system's own way of ending the process is what is left.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

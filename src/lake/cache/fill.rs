@@ -112,7 +112,9 @@ impl Files {
             let linked = joined(tokio::task::spawn_blocking(move || arrival.link(source)).await)?;
             let after: ObjectMeta = self.store.head(key).await?;
             match linked {
-                Some(file) if after.etag == before.etag && file.size == after.size => return Ok(Fetched::Changed(file)),
+                Some(file) if after.etag == before.etag && file.size == after.size => {
+                    return Ok(Fetched::Changed(file));
+                }
                 _ => before = after,
             }
         }

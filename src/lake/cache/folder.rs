@@ -111,7 +111,9 @@ fn refuse_patterns(root: &Path) -> Result<()> {
 /// What a failing file operation in `path` means to the caller.
 pub(super) fn unusable(path: &Path, error: io::Error) -> Error {
     let advice = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full: free some space or lower the cache's size",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "the disk is full: free some space or lower the cache's size"
+        }
         io::ErrorKind::PermissionDenied => "this user may not write there: change its owner or choose another folder",
         _ => "check the disk and the folder's permissions",
     };

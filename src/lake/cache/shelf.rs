@@ -48,11 +48,13 @@ struct Inner<S: Supply> {
     windows: Windows,
     budget: Budget,
     clock: SharedClock,
-    slots: RwLock<HashMap<Arc<str>, Arc<Slot<S::Item>>>>,
+    slots: RwLock<Slots<S::Item>>,
     uses: AtomicU64,
     bytes: AtomicU64,
     counters: Arc<Counters>,
 }
+
+type Slots<T> = HashMap<Arc<str>, Arc<Slot<T>>>;
 
 struct Slot<T> {
     last_used: AtomicU64,
@@ -139,11 +141,11 @@ impl<S: Supply> Shelf<S> {
             }
             slot.last_used.store(inner.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
             match &state.known {
-                Known::There { item, asked_at } if inner.windows.still_good(true, *asked_at, now, freshness) => {
-                    if inner.supply.is_intact(item) {
-                        Counters::one_more(&inner.counters.hits);
-                        return Look::Answer(Some(item.clone()));
-                    }
+                Known::There { item, asked_at }
+                    if inner.windows.still_good(true, *asked_at, now, freshness) && inner.supply.is_intact(item) =>
+                {
+                    Counters::one_more(&inner.counters.hits);
+                    return Look::Answer(Some(item.clone()));
                 }
                 Known::Missing { asked_at } if inner.windows.still_good(false, *asked_at, now, freshness) => {
                     Counters::one_more(&inner.counters.missing_hits);

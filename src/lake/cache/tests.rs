@@ -1,101 +1,26 @@
 //! The cache from the outside, over a store that counts what it is asked, can be held up, and can fail.
 
-use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
-use futures::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult,
-};
-use proptest::prelude::*;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::sync::Semaphore;
+
+mod random_walk;
+mod watched;
 
 use super::*;
 use crate::ErrorKind;
 use crate::lake::store::StoreOptions;
-use crate::market::{Clock, FixedClock};
+use crate::market::FixedClock;
+use watched::Watched;
 
 const KEY: &str = "greeks/symbol=SPY/date=2025-01-15/part-0.parquet";
-
-/// Counts GETs, and answers them only while it is allowed to.
-#[derive(Debug)]
-struct Watched {
-    inner: InMemory,
-    gets: AtomicU64,
-    conditional_gets: AtomicU64,
-    broken: AtomicBool,
-    gate: Semaphore,
-}
-
-impl fmt::Display for Watched {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Watched")
-    }
-}
-
-#[async_trait::async_trait]
-impl ObjectStore for Watched {
-    async fn put_opts(
-        &self,
-        location: &ObjectPath,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> object_store::Result<PutResult> {
-        self.inner.put_opts(location, payload, options).await
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        location: &ObjectPath,
-        options: PutMultipartOptions,
-    ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(location, options).await
-    }
-
-    async fn get_opts(&self, location: &ObjectPath, options: GetOptions) -> object_store::Result<GetResult> {
-        self.gets.fetch_add(1, Ordering::SeqCst);
-        if options.if_none_match.is_some() {
-            self.conditional_gets.fetch_add(1, Ordering::SeqCst);
-        }
-        let _open = self.gate.acquire().await;
-        if self.broken.load(Ordering::SeqCst) {
-            return Err(object_store::Error::Generic { store: "watched", source: "connection refused".into() });
-        }
-        self.inner.get_opts(location, options).await
-    }
-
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, object_store::Result<ObjectPath>>,
-    ) -> BoxStream<'static, object_store::Result<ObjectPath>> {
-        self.inner.delete_stream(locations)
-    }
-
-    fn list(&self, prefix: Option<&ObjectPath>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&ObjectPath>) -> object_store::Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(
-        &self,
-        from: &ObjectPath,
-        to: &ObjectPath,
-        options: CopyOptions,
-    ) -> object_store::Result<()> {
-        self.inner.copy_opts(from, to, options).await
-    }
-}
 
 /// A cache over a watched store, with a clock that the test moves.
 struct Bench {
@@ -360,7 +285,10 @@ async fn small_objects_follow_the_same_rules() {
     assert_eq!(&two.bytes[..], b"{\"revision\":2}");
     assert_ne!(one.etag, two.etag);
     assert_eq!(bench.asked(), (2, 1));
-    assert_eq!(bench.cache.small("_manifest/none.json", Freshness::Settled).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        bench.cache.small("_manifest/none.json", Freshness::Settled).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }
 
 #[tokio::test]
@@ -405,118 +333,4 @@ async fn two_caches_on_one_folder_leave_each_other_alone() {
     assert_ne!(ours.path(), theirs.path());
     drop((theirs, other));
     assert_eq!(std::fs::read_to_string(ours.path()).unwrap(), "one day");
-}
-
-/// What the random walk may do.
-#[derive(Debug, Clone)]
-enum Step {
-    Put { key: u8, bytes: usize },
-    Delete { key: u8 },
-    Ask { key: u8, open: bool, keep: bool },
-    Distrust,
-    Release,
-    Pass { milliseconds: i64 },
-    Break { broken: bool },
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let key = 0u8..6;
-    prop_oneof![
-        3 => (key.clone(), 1usize..60).prop_map(|(key, bytes)| Step::Put { key, bytes }),
-        1 => key.clone().prop_map(|key| Step::Delete { key }),
-        8 => (key, any::<bool>(), any::<bool>()).prop_map(|(key, open, keep)| Step::Ask { key, open, keep }),
-        1 => Just(Step::Distrust),
-        2 => Just(Step::Release),
-        3 => (0i64..40_000).prop_map(|milliseconds| Step::Pass { milliseconds }),
-        1 => any::<bool>().prop_map(|broken| Step::Break { broken }),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// Whatever happens: the bounds hold, what is served is a version that was current within the window, and files on
-    /// disk are exactly those held by the cache or a reader.
-    #[test]
-    fn bounds_and_freshness_hold_under_random_use(steps in proptest::collection::vec(step(), 1..80)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(walk(steps))?;
-    }
-}
-
-async fn walk(steps: Vec<Step>) -> Result<(), TestCaseError> {
-    const MAX_BYTES: u64 = 100;
-    let bench = Bench::new(MAX_BYTES).await;
-    // Of each key: every content it had, with the time from which on it had it.
-    let mut history: HashMap<u8, Vec<(DateTime<Utc>, Option<String>)>> = HashMap::new();
-    let began = bench.clock.now();
-    for key in 0..6 {
-        history.insert(key, vec![(began, None)]);
-    }
-    let mut reading = Vec::new();
-    let mut broken = false;
-    for (number, step) in steps.into_iter().enumerate() {
-        let now = bench.clock.now();
-        match step {
-            Step::Put { key, bytes } => {
-                let content = format!("{number:04}{}", "x".repeat(bytes));
-                bench.put(&format!("{key}.parquet"), &content).await;
-                history.entry(key).or_default().push((now, Some(content)));
-            }
-            Step::Delete { key } => {
-                bench.watched.inner.delete(&ObjectPath::from(format!("{key}.parquet"))).await.ok();
-                history.entry(key).or_default().push((now, None));
-            }
-            Step::Ask { key, open, keep } => {
-                let freshness = if open { Freshness::Open } else { Freshness::Settled };
-                let window = TimeDelta::seconds(if open { 2 } else { 30 });
-                let got = match bench.cache.file(&format!("{key}.parquet"), freshness).await {
-                    Ok(file) => {
-                        let content = std::fs::read_to_string(file.path()).unwrap();
-                        if keep {
-                            reading.push((file, content.clone()));
-                        }
-                        Some(content)
-                    }
-                    Err(error) if error.kind() == ErrorKind::NotFound => None,
-                    Err(error) => {
-                        prop_assert!(broken, "{error}");
-                        continue;
-                    }
-                };
-                let versions = &history[&key];
-                let was_current = versions.iter().enumerate().any(|(at, (_, content))| {
-                    let until = versions.get(at + 1).map_or(DateTime::<Utc>::MAX_UTC, |next| next.0);
-                    *content == got && now.signed_duration_since(until) < window
-                });
-                prop_assert!(was_current, "{got:?} of {key} at {now} is none of {versions:?}");
-            }
-            Step::Distrust => {
-                if let Some((file, _)) = reading.last() {
-                    bench.cache.distrust(file);
-                }
-            }
-            Step::Release => {
-                reading.pop();
-            }
-            Step::Pass { milliseconds } => bench.pass(milliseconds),
-            Step::Break { broken: now_broken } => {
-                broken = now_broken;
-                bench.watched.broken.store(broken, Ordering::SeqCst);
-            }
-        }
-        for (file, content) in &reading {
-            prop_assert_eq!(&std::fs::read_to_string(file.path()).unwrap(), content);
-        }
-        let stats = bench.cache.stats();
-        prop_assert!(stats.file_bytes <= MAX_BYTES);
-        let on_disk: u64 =
-            std::fs::read_dir(bench.cache.folder()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
-        prop_assert_eq!(on_disk, stats.disk_bytes);
-        let read: HashMap<_, _> = reading.iter().map(|(file, _)| (file.path().to_owned(), file.size())).collect();
-        prop_assert!(on_disk <= stats.file_bytes + read.values().sum::<u64>());
-    }
-    drop(reading);
-    prop_assert_eq!(bench.cache.stats().disk_bytes, bench.cache.stats().file_bytes);
-    Ok(())
 }

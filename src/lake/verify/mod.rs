@@ -1,10 +1,11 @@
 //! Re-reads everything in the lake and says what is wrong with it, each finding by a stable [`Code`]. The command line and
 //! rooms' repair call [`verify`]; reading never changes anything, only [`repair`] writes.
 //!
-//! [`inventory`] sorts a listing, [`partition`], [`capture`] and [`index`] check decoded things and are pure, [`walk`] fetches them one
-//! day at a time. What only a room can know (that sums are sums of their rows) it checks itself as a [`Room`].
+//! `inventory` sorts a listing, `partition`, `capture`, `index` and `catalog` check decoded things and are pure, `walk` fetches them
+//! one day at a time. What only a room can know (that sums are sums of their rows) it checks itself as a [`Room`].
 
 mod capture;
+mod catalog;
 mod finding;
 mod index;
 mod inventory;
@@ -13,9 +14,6 @@ mod partition;
 pub mod repair;
 mod room;
 mod walk;
-
-#[cfg(test)]
-mod tests;
 
 pub use finding::{Code, Finding, Report, Severity, Told};
 pub use room::{DayView, Decoded, Room, Standing, YearView};

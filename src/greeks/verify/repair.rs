@@ -1,0 +1,123 @@
+//! Carries out what [`crate::lake::verify::repair::plan`] says: manifests from footers, days from captures, years from manifests. What
+//! stands in the lake is replaced only by something whole, and nothing is deleted.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use serde::Serialize;
+
+use crate::greeks::compact::{Captured, derive, year};
+use crate::greeks::record::{CHAINS, GREEKS, GREEKS_BY_MINUTE};
+use crate::lake::catalog::Catalog;
+use crate::lake::layout::{Key, PartitionId, prefix};
+use crate::lake::publish::{before, publish};
+use crate::lake::store::Store;
+use crate::lake::verify::Finding;
+use crate::lake::verify::repair::{Repair, catalog_from_manifests, manifest_from_footer, plan};
+use crate::market::{Instruments, SharedClock, Symbol, TradingDate};
+use crate::{Error, Result};
+
+/// What became of one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Done {
+    /// `manifest`, `catalog`, `day`, `year` or `impossible`.
+    pub repair: &'static str,
+    /// The object, or the symbol and day or year.
+    pub key: String,
+    pub done: bool,
+    /// Why it could not be done; empty when it was.
+    pub detail: String,
+}
+
+/// Repairs what can be repaired of `findings`; `told` hears of each step. A step that fails does not stop the others.
+pub async fn repair(
+    store: &Store,
+    instruments: &Arc<Instruments>,
+    clock: &SharedClock,
+    findings: &[Finding],
+    told: &mut dyn FnMut(&Done),
+) -> Vec<Done> {
+    let mut all = Vec::new();
+    // A year is made from its days: while one of them is broken, making it would only forget that day.
+    let mut broken: Vec<(Symbol, i32)> = Vec::new();
+    for step in plan(findings) {
+        let (repair, key, result) = match step {
+            Repair::Manifest(id) => {
+                let result = manifest_from_footer(store, &id, clock.now()).await.map(drop);
+                if result.is_err() {
+                    broken.push((id.symbol.clone(), id.period.year()));
+                }
+                ("manifest", id.manifest_key(), result)
+            }
+            Repair::Catalog(dataset) => {
+                ("catalog", Catalog::key(&dataset), catalog_from_manifests(store, &dataset).await)
+            }
+            Repair::Day(symbol, date) => {
+                let result = make_day(store, instruments, clock, &symbol, date).await;
+                if result.is_err() {
+                    broken.push((symbol.clone(), date.year()));
+                }
+                ("day", format!("{symbol} {date}"), result)
+            }
+            Repair::Year(symbol, year) if broken.contains(&(symbol.clone(), year)) => {
+                ("year", format!("{symbol} {year}"), Err(Error::invalid("its days could not all be repaired")))
+            }
+            Repair::Year(symbol, year) => {
+                let result = year::rebuild(store, &symbol, year, clock.now()).await.map(drop);
+                ("year", format!("{symbol} {year}"), result)
+            }
+            Repair::Impossible { key, why } => ("impossible", key, Err(Error::invalid(why))),
+        };
+        let detail = result.as_ref().err().map(|error| error.detail().to_owned()).unwrap_or_default();
+        let done = Done { repair, key, done: result.is_ok(), detail };
+        told(&done);
+        all.push(done);
+    }
+    all
+}
+
+/// Makes both partitions of a day again from its captures. Not the compactor's way, which leaves alone what looks up to
+/// date: a damaged file may have the right size.
+async fn make_day(
+    store: &Store,
+    instruments: &Arc<Instruments>,
+    clock: &SharedClock,
+    symbol: &Symbol,
+    date: TradingDate,
+) -> Result<()> {
+    let instrument = instruments.get(symbol).cloned().ok_or_else(|| {
+        Error::invalid(format!("{symbol} is not known; add it to _config/instruments.toml"))
+    })?;
+    let rows_before = before(store, &PartitionId::day(GREEKS, symbol, date)).await?;
+    let minutes_before = before(store, &PartitionId::day(GREEKS_BY_MINUTE, symbol, date)).await?;
+    let captured = captures(store, symbol, date).await?;
+    if captured.is_empty() {
+        return Err(Error::invalid(format!("there are no captures of {symbol} {date} to make it from; ingest them again")));
+    }
+    let closed = instrument.session(date).is_none_or(|session| session.close <= clock.now());
+    let table = Arc::clone(instruments);
+    let (rows, minutes) = tokio::task::spawn_blocking(move || derive(&instrument, date, &captured, closed, &table))
+        .await
+        .map_err(|error| Error::internal("compaction stopped").caused_by(error))??;
+    publish(store, &minutes_before, minutes.content, minutes.data, clock.now()).await?;
+    publish(store, &rows_before, rows.content, rows.data, clock.now()).await?;
+    Ok(())
+}
+
+/// The day's captures in the order in which compaction reads them.
+async fn captures(store: &Store, symbol: &Symbol, date: TradingDate) -> Result<Vec<Captured>> {
+    let mut captured = Vec::new();
+    for dataset in [CHAINS, GREEKS] {
+        let listed: Vec<_> = store.list(&prefix::captures_on(dataset, symbol, date)).try_collect().await?;
+        let mut found = Vec::new();
+        for object in listed {
+            if let Ok(Key::Capture { id, .. }) = object.key.parse() {
+                let bytes = store.get(&object.key).await?.bytes;
+                found.push(Captured { dataset: dataset.to_owned(), id, bytes });
+            }
+        }
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        captured.append(&mut found);
+    }
+    Ok(captured)
+}

@@ -1,0 +1,196 @@
+//! What can be repaired, and how: a pure plan from findings, and the one repair that needs no room. Nothing is ever deleted,
+//! and what cannot be made again is never written over.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use sha2::{Digest, Sha256};
+
+use super::{Code, Finding};
+use crate::lake::catalog::Catalog;
+use crate::lake::layout::{Key, PartitionId, Period, prefix};
+use crate::lake::manifest::{Manifest, pretty_json};
+use crate::lake::publish;
+use crate::lake::store::{PutWhen, Store};
+use crate::lake::{partition, year_index};
+use crate::market::{Symbol, TradingDate};
+use crate::{Error, ErrorKind, Result};
+
+/// One step, in the order in which steps are taken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Repair {
+    /// Write the manifest again from the footer of its file.
+    Manifest(PartitionId),
+    /// Make the dataset's catalog again from the names of its year manifests.
+    Catalog(String),
+    /// Make the day's partitions again from its captures.
+    Day(Symbol, TradingDate),
+    /// Make the year's indexes and tables again from the manifests of its days.
+    Year(Symbol, i32),
+    /// Nothing can be done here; the sentence says why.
+    Impossible { key: String, why: String },
+}
+
+/// What to do about the damage among `findings`.
+pub fn plan(findings: &[Finding]) -> Vec<Repair> {
+    let damage = || findings.iter().filter(|finding| finding.is_damage());
+    let mut without_captures = BTreeSet::new();
+    let (mut manifests, mut days, mut years) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut catalogs = BTreeSet::new();
+    let mut impossible = BTreeSet::new();
+    for finding in damage() {
+        match (finding.code, finding.key.parse::<Key>()) {
+            (Code::CaptureDamaged | Code::CaptureMissing, Ok(Key::Capture { symbol, date, .. })) => {
+                without_captures.insert((symbol, date));
+                impossible.insert((finding.key.clone(), finding.hint.to_owned()));
+            }
+            (code, Ok(Key::Partition(id) | Key::Manifest(id))) if code != Code::StrayObject => match id.period {
+                Period::Year(year) => {
+                    years.insert((id.symbol, year));
+                }
+                Period::Day(date) if is_of_manifest(finding) => {
+                    manifests.insert((id.symbol.clone(), date, id));
+                }
+                Period::Day(date) => {
+                    days.insert((id.symbol, date));
+                }
+            },
+            (_, Ok(Key::Catalog { dataset })) => {
+                catalogs.insert(dataset);
+            }
+            _ => {
+                impossible.insert((finding.key.clone(), finding.hint.to_owned()));
+            }
+        }
+    }
+    // A day that is made again gets its manifests with it.
+    let possible: BTreeSet<_> = days.difference(&without_captures).cloned().collect();
+    manifests.retain(|(symbol, date, _)| !possible.contains(&(symbol.clone(), *date)));
+    years.extend(possible.iter().map(|(symbol, date)| (symbol.clone(), date.year())));
+    years.extend(manifests.iter().map(|(symbol, date, _)| (symbol.clone(), date.year())));
+    for (symbol, date) in days.intersection(&without_captures) {
+        // The year must not forget a day only because the day is broken.
+        years.remove(&(symbol.clone(), date.year()));
+        let why = "its captures are damaged or missing, and without them it cannot be made again".to_owned();
+        impossible.insert((format!("{symbol} {date}"), why));
+    }
+    let manifests = manifests.into_iter().map(|(_, _, id)| Repair::Manifest(id));
+    let days = possible.into_iter().map(|(symbol, date)| Repair::Day(symbol, date));
+    let years = years.into_iter().map(|(symbol, year)| Repair::Year(symbol, year));
+    let impossible = impossible.into_iter().map(|(key, why)| Repair::Impossible { key, why });
+    let catalogs = catalogs.into_iter().map(Repair::Catalog);
+    manifests.chain(catalogs).chain(days).chain(years).chain(impossible).collect()
+}
+
+fn is_of_manifest(finding: &Finding) -> bool {
+    matches!(
+        finding.code,
+        Code::NoManifest | Code::ManifestUnreadable | Code::ManifestBehind | Code::FooterDiffers | Code::Misplaced
+    ) && matches!(finding.key.parse(), Ok(Key::Manifest(_)))
+}
+
+/// Writes the manifest of `id` again from the footer of its file. The revision is the one that the year's index or the old
+/// manifest knows for these very bytes, else the next one; a day that was still open keeps its own.
+///
+/// # Errors
+/// `Corrupt` when the file is not one of this partition, `Conflict` when somebody published meanwhile, those of the store.
+pub async fn manifest_from_footer(store: &Store, id: &PartitionId, now: DateTime<Utc>) -> Result<Manifest> {
+    let before = publish::before(store, id).await?;
+    let key = id.data_key();
+    let data = store.get(&key).await?.bytes;
+    let content = partition::content(&partition::metadata(&data, &key)?, &key)?;
+    if content.id()? != *id {
+        return Err(Error::corrupt(format!("{key} says that it is {}", content.id()?)));
+    }
+    let sha256 = hex::encode(Sha256::digest(&data));
+    let (revision, published_at) = match &before.manifest {
+        Some((old, _)) if old.revision > 0 && old.sha256 == sha256 => (old.revision, old.published_at),
+        Some((old, _)) if old.revision > 0 && !old.content.calculation.session_closed => (old.revision, now),
+        Some((old, _)) if old.revision > 0 => (old.revision + 1, now),
+        _ => match indexed(store, id).await? {
+            Some(entry) if entry.sha256 == sha256 => (entry.revision, entry.published_at),
+            Some(entry) => (entry.revision + 1, now),
+            None => (1, now),
+        },
+    };
+    let manifest = Manifest { path: key, revision, published_at, sha256, bytes: data.len() as u64, content };
+    let when = before.manifest.map_or(PutWhen::Absent, |(_, etag)| PutWhen::Matches(etag));
+    store.put(&id.manifest_key(), Bytes::from(manifest.to_json()?), when).await?;
+    Ok(manifest)
+}
+
+/// Makes the catalog of `dataset` again from the year manifests that there are.
+///
+/// # Errors
+/// `Conflict` when somebody published meanwhile, those of the store.
+pub async fn catalog_from_manifests(store: &Store, dataset: &str) -> Result<()> {
+    let key = Catalog::key(dataset);
+    let when = match store.head(&key).await {
+        Ok(there) => PutWhen::Matches(there.etag),
+        Err(error) if error.kind() == ErrorKind::NotFound => PutWhen::Absent,
+        Err(error) => return Err(error),
+    };
+    let mut catalog = Catalog { dataset: dataset.to_owned(), ..Catalog::default() };
+    let mut listing = store.list(&prefix::manifests(dataset));
+    while let Some(object) = listing.try_next().await? {
+        if let Ok(Key::Manifest(PartitionId { symbol, period: Period::Year(year), .. })) = object.key.parse() {
+            catalog.symbols.entry(symbol).or_default().insert(year);
+        }
+    }
+    store.put(&key, Bytes::from(pretty_json(&catalog)?), when).await.map(drop)
+}
+
+/// What the year's index remembers of a day.
+async fn indexed(store: &Store, id: &PartitionId) -> Result<Option<year_index::DayEntry>> {
+    let Some(date) = id.period.day() else { return Ok(None) };
+    match year_index::read(store, &id.dataset, &id.symbol, date.year()).await {
+        Ok(index) => Ok(index.day(date).cloned()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATA: &str = "greeks/symbol=SPY/date=2025-01-15/part-0.parquet";
+    const MANIFEST: &str = "_manifest/greeks/symbol=SPY/2025-01-15.json";
+    const CAPTURE: &str = "raw/greeks/symbol=SPY/date=2025-01-15/0a.jsonl.zst";
+    const INDEX: &str = "_manifest/greeks/symbol=SPY/2025.json";
+
+    fn planned(findings: &[(Code, &str)]) -> Vec<Repair> {
+        plan(&findings.iter().map(|(code, key)| Finding::new(*code, *key, "")).collect::<Vec<_>>())
+    }
+
+    fn spy() -> (Symbol, TradingDate) {
+        ("SPY".parse().unwrap(), "2025-01-15".parse().unwrap())
+    }
+
+    #[test]
+    fn a_manifest_comes_from_the_footer_unless_the_day_is_made_again() {
+        let (symbol, date) = spy();
+        let year = Repair::Year(symbol.clone(), 2025);
+        let manifest = Repair::Manifest(PartitionId::day("greeks", &symbol, date));
+        assert_eq!(planned(&[(Code::NoManifest, MANIFEST)]), [manifest, year.clone()]);
+        let both = [(Code::NoManifest, MANIFEST), (Code::Unreadable, DATA)];
+        assert_eq!(planned(&both), [Repair::Day(symbol, date), year]);
+    }
+
+    #[test]
+    fn without_its_captures_a_day_is_left_alone_and_its_year_too() {
+        let left = planned(&[(Code::NoData, DATA), (Code::CaptureMissing, CAPTURE), (Code::IndexDiffers, INDEX)]);
+        assert!(left.iter().all(|step| matches!(step, Repair::Impossible { .. })), "{left:?}");
+        assert_eq!(left.len(), 2);
+    }
+
+    #[test]
+    fn notes_need_no_repair_and_strangers_are_not_touched() {
+        assert_eq!(planned(&[(Code::NotCompacted, CAPTURE), (Code::UnknownObject, "junk")]), []);
+        let stray = "greeks/symbol=SPY/date=2025-01-15/part-1.parquet";
+        assert!(matches!(planned(&[(Code::StrayObject, stray)]).as_slice(), [Repair::Impossible { key, .. }] if key == stray));
+        assert_eq!(planned(&[(Code::IndexMissingDay, INDEX)]), [Repair::Year(spy().0, 2025)]);
+    }
+}
