@@ -128,7 +128,8 @@ fn selecting(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
     let empty = || Error::internal("the generated day is empty");
     let batch = bench.row_groups.get(&bench.partition, 0)?;
     let middle = batch.num_rows() / 2;
-    let (strikes, expirations) = batch.column_by_name("strike").zip(batch.column_by_name("expiration")).ok_or_else(empty)?;
+    let (strikes, expirations) =
+        batch.column_by_name("strike").zip(batch.column_by_name("expiration")).ok_or_else(empty)?;
     let strike = strikes.as_primitive::<Float64Type>().value(middle);
     let expiration = expirations.as_primitive::<Date32Type>().value(middle);
     let last = last_minute(&bench.partition).ok_or_else(empty)?;

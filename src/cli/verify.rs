@@ -8,11 +8,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{exit, progress};
+use crate::Result;
 use crate::greeks::verify::{Done, repair, verify};
 use crate::lake::store::Store;
 use crate::lake::verify::{Finding, Report, Selection, Severity, Told};
 use crate::market::{Instruments, SharedClock};
-use crate::Result;
 
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
@@ -80,9 +80,7 @@ pub async fn run(
     let mut out = out.into_inner();
     out.summary(&summary);
     match out.failed {
-        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(exit::output_failed(error))
-        }
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(exit::output_failed(error)),
         _ => Ok(damage == 0),
     }
 }
@@ -184,9 +182,9 @@ mod tests {
     async fn each_finding_is_a_line_and_the_last_one_sums_up() {
         let folder = tempfile::tempdir().unwrap();
         let plain = || VerifyArgs { repair: false, symbol: None, json: false };
-        assert_eq!(run_in(folder.path(), plain()).await.0, true, "an empty lake is fine");
+        assert!(run_in(folder.path(), plain()).await.0, "an empty lake is fine");
         std::fs::write(folder.path().join("notes.txt"), "x").unwrap();
-        assert_eq!(run_in(folder.path(), plain()).await.0, true, "a note is no damage");
+        assert!(run_in(folder.path(), plain()).await.0, "a note is no damage");
         std::fs::create_dir(folder.path().join("greeks")).unwrap();
         std::fs::write(folder.path().join("greeks/junk.parquet"), "x").unwrap();
 

@@ -20,10 +20,19 @@ pub(super) struct Setup {
     pub spill: Option<PathBuf>,
     pub memory_bytes: u64,
     pub threads: usize,
+    /// Whether workers get a connection that runs SQL as written; the lock forbids to make one later.
+    pub as_written: bool,
 }
 
-/// Opens an in-memory database and returns its first connection, of which the others are clones.
-pub(super) fn open(setup: &Setup) -> Result<Connection> {
+/// What one worker has.
+pub(super) struct Connections {
+    pub usual: Connection,
+    /// Runs SQL as written, for instances that offer it.
+    pub as_written: Option<Connection>,
+}
+
+/// Opens an in-memory database with connections for `workers`, then locks it down.
+pub(super) fn open(setup: &Setup, workers: usize) -> Result<Vec<Connections>> {
     let readable = literal(&setup.readable)?;
     let spill = setup.spill.as_deref().map(literal).transpose()?.unwrap_or_else(|| "''".into());
     let config = Config::default()
@@ -31,9 +40,18 @@ pub(super) fn open(setup: &Setup) -> Result<Connection> {
         .and_then(|config| config.threads(i64::try_from(setup.threads.max(1)).unwrap_or(1)))
         .and_then(|config| config.max_memory(&format!("{}B", setup.memory_bytes)))
         .map_err(failure::opening)?;
-    let connection = Connection::open_in_memory_with_flags(config).map_err(failure::opening)?;
+    let first = Connection::open_in_memory_with_flags(config).map_err(failure::opening)?;
+    let mut connections = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let as_written = setup.as_written.then(|| -> Result<Connection> {
+            let connection = another(&first)?;
+            connection.execute_batch("SET SESSION enable_optimizer = false").map_err(failure::opening)?;
+            Ok(connection)
+        });
+        connections.push(Connections { usual: another(&first)?, as_written: as_written.transpose()? });
+    }
     // The order matters: folders are allowed while access is still open, and the lock comes last.
-    connection
+    first
         .execute_batch(&format!(
             "SET temp_directory = {spill};
              SET preserve_insertion_order = true;
@@ -43,8 +61,7 @@ pub(super) fn open(setup: &Setup) -> Result<Connection> {
              SET lock_configuration = true;"
         ))
         .map_err(failure::opening)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    Ok(connection)
+    Ok(connections)
 }
 
 /// Another connection to the same instance, for another thread.

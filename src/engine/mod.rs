@@ -119,14 +119,15 @@ impl Engine {
     /// `Invalid` for a folder that is not absolute, `Unavailable` when DuckDB or a thread cannot be started.
     pub fn open(options: EngineOptions) -> Result<Self> {
         let tables = Arc::new(HotTables::new(options.hot_table_bytes.min(options.memory_limit_bytes / 4)));
-        let setup = |threads| Setup {
+        let setup = |threads, as_written| Setup {
             readable: options.cache_folder.clone(),
             spill: options.spill_folder.clone(),
             memory_bytes: options.memory_limit_bytes / 2,
             threads,
+            as_written,
         };
-        let small = start("small", &setup(1), options.small_workers, options.queue, Some(&tables))?;
-        let large = start("large", &setup(options.large_threads), options.large_workers, options.queue, None)?;
+        let small = start("small", &setup(1, true), options.small_workers, options.queue, Some(&tables))?;
+        let large = start("large", &setup(options.large_threads, false), options.large_workers, options.queue, None)?;
         let doors = Arc::new(Doors { small, large, tables, deadline: options.deadline });
         let watched = Arc::downgrade(&doors);
         spawn("engine-watch", move || watch(&watched))?;
@@ -179,11 +180,10 @@ fn start(
     tables: Option<&Arc<HotTables>>,
 ) -> Result<Arc<Door>> {
     let workers = workers.max(1);
-    let first = instance::open(setup)?;
+    let connections = instance::open(setup, workers)?;
     let door = Door::new(workers, queue);
-    for number in 0..workers {
-        let connection = instance::another(&first)?;
-        let worker = Worker { number, connection, door: Arc::clone(&door), tables: tables.cloned() };
+    for (number, connections) in connections.into_iter().enumerate() {
+        let worker = Worker { number, connections, door: Arc::clone(&door), tables: tables.cloned() };
         spawn(&format!("engine-{name}-{number}"), move || worker.run())?;
     }
     Ok(door)

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Piece, broke_off};
 use super::door::{Door, First, Job};
+use super::instance::Connections;
 use super::leash::{GivenUp, Leash};
 use super::question::{Question, Size, Source, put_in, read_parquet};
 use super::tables::{HotTable, HotTables};
@@ -24,7 +25,7 @@ const BATCHES_WAITING: usize = 16;
 
 pub(super) struct Worker {
     pub number: usize,
-    pub connection: Connection,
+    pub connections: Connections,
     pub door: Arc<Door>,
     /// The tables of this worker's instance, if it keeps any.
     pub tables: Option<Arc<HotTables>>,
@@ -39,13 +40,14 @@ impl Worker {
             leash.end();
             if outcome.is_err() {
                 tracing::error!(worker = self.number, "a query panicked; its connection is replaced");
-                match instance::another(&self.connection) {
-                    Ok(connection) => self.connection = connection,
+                self.connections.as_written = None;
+                match instance::another(&self.connections.usual) {
+                    Ok(connection) => self.connections.usual = connection,
                     Err(error) => tracing::error!(%error, "no new connection; the old one stays in use"),
                 }
             }
             if let Some(tables) = &self.tables {
-                tables.sweep(&self.connection);
+                tables.sweep(&self.connections.usual);
             }
         }
     }
@@ -55,11 +57,15 @@ impl Worker {
         if Instant::now() >= leash.deadline() {
             leash.pull(GivenUp::DeadlinePassed);
         }
-        if leash.begin(self.connection.interrupt_handle()).is_err() {
+        let connection = match &self.connections.as_written {
+            Some(connection) if question.as_written => connection,
+            _ => &self.connections.usual,
+        };
+        if leash.begin(connection.interrupt_handle()).is_err() {
             return;
         }
         let mut delivery = Delivery { job: Some(answer), stream: None };
-        let outcome = self.execute(&question, &leash, &mut delivery);
+        let outcome = self.execute(connection, &question, &leash, &mut delivery);
         // Before the last word: who has it may drop the answer, and that must not interrupt the next query.
         leash.end();
         let outcome = outcome.map_err(|error| match leash.given_up() {
@@ -70,11 +76,17 @@ impl Worker {
     }
 
     /// Runs the query; returns what is left to hand over once it has ended.
-    fn execute(&self, question: &Question, leash: &Leash, delivery: &mut Delivery) -> Result<Option<First>> {
+    fn execute(
+        &self,
+        connection: &Connection,
+        question: &Question,
+        leash: &Leash,
+        delivery: &mut Delivery,
+    ) -> Result<Option<First>> {
         let mut pins: Vec<Arc<HotTable>> = Vec::new();
-        let sql = self.relations(question, &mut pins)?;
+        let sql = self.relations(connection, question, &mut pins)?;
         let failed = |error| failure::answering(error, !question.sources.is_empty());
-        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
+        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
         let outcome = stream(&mut statement, question, leash, delivery);
         if outcome.is_err() {
             // A result that was not read to its end would stay open with the statement.
@@ -83,17 +95,15 @@ impl Worker {
         outcome
     }
 
-    fn relations(&self, question: &Question, pins: &mut Vec<Arc<HotTable>>) -> Result<String> {
+    fn relations(&self, connection: &Connection, question: &Question, pins: &mut Vec<Arc<HotTable>>) -> Result<String> {
         let mut failed = None;
         let sql = put_in(&question.sql, |name| {
             let (_, source) = question.sources.iter().find(|(known, _)| *known == name)?;
             let table = match (source, &self.tables) {
-                (Source::HotTable(file), Some(tables)) => {
-                    tables.table(&self.connection, file).unwrap_or_else(|error| {
-                        failed.get_or_insert(error);
-                        None
-                    })
-                }
+                (Source::HotTable(file), Some(tables)) => tables.table(connection, file).unwrap_or_else(|error| {
+                    failed.get_or_insert(error);
+                    None
+                }),
                 _ => None,
             };
             Some(match table {

@@ -44,10 +44,9 @@ impl DayStatistics {
     }
 }
 
-/// Statistics over the minutes that `counts` admits: the session's, or all when the day has no others.
-pub fn statistics(sums: &[MinuteSum], rows: &[Row], counts: impl Fn(i64) -> bool) -> Result<DayStatistics> {
-    let admitted: Vec<&[MinuteSum]> =
-        sums.chunk_by(|a, b| a.minute == b.minute).filter(|minute| counts(minute[0].minute)).collect();
+/// Statistics over the day's minute sums, which are in order; `rows` are the strike level that they were made from.
+pub fn statistics(sums: &[MinuteSum], rows: &[Row]) -> Result<DayStatistics> {
+    let admitted: Vec<&[MinuteSum]> = sums.chunk_by(|a, b| a.minute == b.minute).collect();
     let spots = || admitted.iter().filter_map(|minute| minute.iter().find_map(|sum| sum.spot));
     let mut statistics = DayStatistics {
         spot_open: spots().next(),
@@ -155,13 +154,12 @@ mod tests {
     #[test]
     fn levels_are_taken_over_the_totals_of_each_minute() {
         let sums = [
-            sum(99, 1, Some(1.0), 1_000_000),
             sum(100, 1, None, 10),
             sum(100, 2, Some(590.0), -30),
             sum(101, 1, Some(591.0), 40),
             sum(102, 1, Some(592.0), 7),
         ];
-        let day = statistics(&sums, &[], |minute| minute >= 100).unwrap();
+        let day = statistics(&sums, &[]).unwrap();
         let gamma = day.gamma.unwrap();
         assert_eq!((gamma.open, gamma.close, gamma.min, gamma.max), (-20, 7, -20, 40));
         assert_eq!(gamma.mean, 9.0);

@@ -4,10 +4,11 @@
 //! | code | degrades | rule |
 //! |---|---|---|
 //! | `missing_minutes` | yes | a session minute without a row (on an open day: up to the last minute seen) |
-//! | `refused_input` | yes | a document refused at ingest, or a row of a chain that could not be used |
+//! | `refused_input` | yes | a document refused at ingest |
 //! | `outliers` | yes | a value at least ten times both its neighbours in time, see [`outliers`] |
 //! | `strike_coverage` | yes | a minute whose strikes of an expiration are a fifth off the day's median |
 //! | `open_interest_near_zero` | yes | a chain saved before its open interest was there |
+//! | `chain_rows_unused` | no | rows of a chain that say too little (expired, no open interest, no volatility) |
 //! | `duplicates` | no | rows that a later row of the same minute superseded |
 //! | `late_documents` | no | documents that came after a later minute of their expiration |
 //! | `outside_session` | no | rows outside the session, kept but not counted |
@@ -207,15 +208,17 @@ fn coverage(sums: &[MinuteSum], inside: impl Fn(i64) -> bool) -> Vec<CoverageJum
 
 fn reasons(findings: &Findings, said: &Said, duplicates: u64) -> Vec<Reason> {
     let missing: u64 = findings.gaps.iter().map(|gap| u64::from(gap.minutes)).sum();
-    let refused = refused(said);
+    let refused = said.notes.len() as u64;
+    let unused = said.formulas.iter().map(|report| report.refused).sum();
     let dead = said.formulas.iter().filter(|report| open_interest_near_zero(report)).count() as u64;
     let expected = findings.minutes_expected;
     let all = [
         (missing, true, "missing_minutes", format!("{missing} of {expected} session minutes have no row")),
-        (refused, true, "refused_input", format!("{refused} documents or rows of the input were refused; raw/_rejected keeps them")),
+        (refused, true, "refused_input", format!("{refused} documents of the input were refused and are kept with their reasons")),
         (findings.outliers.len() as u64, true, "outliers", "values at least ten times both neighbours in time".to_owned()),
         (findings.coverage.len() as u64, true, "strike_coverage", "minutes whose number of strikes is a fifth off the day's median".to_owned()),
         (dead, true, "open_interest_near_zero", "a chain was saved before its open interest was there: its exposures are near zero and mean nothing".to_owned()),
+        (unused, false, "chain_rows_unused", "rows of a chain that say too little to be used, kept with their reasons".to_owned()),
         (duplicates, false, "duplicates", "rows superseded by a later one of the same minute, expiration and strike".to_owned()),
         (said.late_documents, false, "late_documents", "documents that came after a later minute of their expiration".to_owned()),
         (findings.outside_session, false, "outside_session", "rows outside the session, kept but not counted".to_owned()),

@@ -60,39 +60,69 @@ impl Aggregate {
     /// Columns: the keys, the sums of the greeks asked for, `strikes` (rows that were added up), `spot`. A sum over nothing known
     /// is null. A minute's spot is that of its nearest expiration that has one; by expiration it is that expiration's own.
     pub fn question(&self, day: Option<Arc<CachedFile>>, minutes: Arc<CachedFile>) -> Question {
-        let keys = self.by.keys();
-        let mut sums = String::new();
-        for greek in self.greeks() {
-            let column = greek.column();
-            sums.push_str(&format!("sum({column})::BIGINT AS {column}, "));
-        }
         let mut params = Vec::new();
-        let (rows, counted) = match day {
-            Some(_) => ("{day}", "count(*)::BIGINT"),
-            None => ("{minutes}", "sum(strikes)::BIGINT"),
-        };
         let conditions = self.conditions(&mut params);
-        let spots = match self.by {
-            By::Expiration => "SELECT timestamp, expiration, spot FROM {minutes}",
-            By::Minute | By::Strike => "SELECT timestamp, arg_min(spot, expiration) AS spot FROM {minutes} GROUP BY timestamp",
+        let question = match day {
+            // Every row of the day may have to be looked at: all threads.
+            Some(day) => Question::large(self.added_up("{day}", "count(*)::BIGINT", &conditions))
+                .over("day", Source::File(day))
+                .over("minutes", Source::File(minutes)),
+            None => {
+                let question =
+                    Question::small(self.from_sums(&conditions)).over("minutes", Source::HotTable(minutes));
+                // A plain scan gains nothing from the optimizer, and without it DuckDB keeps the plan.
+                if self.joins() { question } else { question.as_written() }
+            }
         };
-        let spot_keys = if self.by == By::Expiration { "timestamp, expiration" } else { "timestamp" };
-        let sql = format!(
+        params.into_iter().fold(question, Question::with)
+    }
+
+    /// SQL over the minute sums alone, as little of it as will do: it is asked most.
+    fn from_sums(&self, conditions: &str) -> String {
+        match self.by {
+            By::Expiration => format!(
+                "SELECT timestamp, expiration, {}strikes, spot FROM {{minutes}} {conditions} ORDER BY timestamp, expiration",
+                self.columns()
+            ),
+            By::Minute if !self.joins() => format!(
+                "SELECT timestamp, {}sum(strikes)::BIGINT AS strikes, arg_min(spot, expiration) AS spot \
+                 FROM {{minutes}} {conditions} GROUP BY timestamp ORDER BY timestamp",
+                self.sums()
+            ),
+            By::Minute | By::Strike => self.added_up("{minutes}", "sum(strikes)::BIGINT", conditions),
+        }
+    }
+
+    fn joins(&self) -> bool {
+        self.by == By::Strike || (self.by == By::Minute && self.filter.expiration.is_some())
+    }
+
+    /// SQL that adds up `rows`, with the spot from the minute sums. The join also leaves out what the minute sums leave out:
+    /// rows outside the session.
+    fn added_up(&self, rows: &str, counted: &str, conditions: &str) -> String {
+        let keys = self.by.keys();
+        let (spots, spot_keys) = match self.by {
+            By::Expiration => ("SELECT timestamp, expiration, spot FROM {minutes}", "timestamp, expiration"),
+            By::Minute | By::Strike => {
+                ("SELECT timestamp, arg_min(spot, expiration) AS spot FROM {minutes} GROUP BY timestamp", "timestamp")
+            }
+        };
+        format!(
             "SELECT {keys}, {columns}strikes, spot \
              FROM (SELECT {keys}, {sums}{counted} AS strikes FROM {rows} {conditions} GROUP BY {keys}) AS sums \
-             LEFT JOIN ({spots}) AS spots USING ({spot_keys}) \
+             JOIN ({spots}) AS spots USING ({spot_keys}) \
              ORDER BY {keys}",
-            columns = self.greeks().iter().map(|greek| format!("{}, ", greek.column())).collect::<String>(),
-        );
-        let mut question = match day {
-            // Every row of the day may have to be looked at: all threads.
-            Some(day) => Question::large(sql).over("day", Source::File(day)).over("minutes", Source::File(minutes)),
-            None => Question::small(sql).over("minutes", Source::HotTable(minutes)),
-        };
-        for param in params {
-            question = question.with(param);
-        }
-        question
+            columns = self.columns(),
+            sums = self.sums(),
+        )
+    }
+
+    fn columns(&self) -> String {
+        self.greeks().iter().map(|greek| format!("{}, ", greek.column())).collect()
+    }
+
+    fn sums(&self) -> String {
+        self.greeks().iter().map(|greek| format!("sum({0})::BIGINT AS {0}, ", greek.column())).collect()
     }
 
     fn greeks(&self) -> Vec<Greek> {

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::rows::{Row, SpotSaid};
+use crate::market::Session;
 use crate::{Error, Result};
 
 /// One minute of one expiration, summed over its strikes. A greek that no strike had is null.
@@ -25,11 +26,12 @@ struct Sum {
     strikes: i64,
 }
 
-/// Sums in order of (minute, expiration).
+/// Sums in order of (minute, expiration), over the minutes that `counts` admits: the session's, or all when the day has no
+/// others.
 ///
 /// # Errors
 /// `Invalid` when a sum does not fit 64 bits; no real exposure comes near.
-pub fn by_minute(rows: &[Row], spots: &[SpotSaid]) -> Result<Vec<MinuteSum>> {
+pub fn by_minute(rows: &[Row], spots: &[SpotSaid], counts: impl Fn(i64) -> bool) -> Result<Vec<MinuteSum>> {
     let mut sums: Vec<MinuteSum> = Vec::new();
     let spots = winning_spots(spots);
     for same_expiration in rows.chunk_by(|a, b| a.expiration() == b.expiration()) {
@@ -37,7 +39,7 @@ pub fn by_minute(rows: &[Row], spots: &[SpotSaid]) -> Result<Vec<MinuteSum>> {
         let first = same_expiration.iter().map(Row::minute).min().unwrap_or_default();
         let last = same_expiration.iter().map(Row::minute).max().unwrap_or_default();
         let mut minutes = vec![Sum::default(); usize::try_from(last - first).unwrap_or_default() + 1];
-        for row in same_expiration {
+        for row in same_expiration.iter().filter(|row| counts(row.minute())) {
             let sum = &mut minutes[usize::try_from(row.minute() - first).unwrap_or_default()];
             sum.strikes += 1;
             for at in 0..3 {
@@ -60,6 +62,11 @@ pub fn by_minute(rows: &[Row], spots: &[SpotSaid]) -> Result<Vec<MinuteSum>> {
     }
     sums.sort_unstable_by_key(|sum| (sum.minute, sum.expiration));
     Ok(sums)
+}
+
+/// Whether a minute (since 1970-01-01T00:00Z) lies in a session.
+pub fn is_inside(session: &Session, minute: i64) -> bool {
+    session.open.timestamp() / 60 <= minute && minute < session.close.timestamp() / 60
 }
 
 /// Of several spots for one minute and expiration the latest by source time, then the one received last.
@@ -110,7 +117,7 @@ mod tests {
             sequence,
             spot,
         };
-        let sums = by_minute(&rows, &[spot(588.0, 2, 0), spot(587.0, 1, 1), spot(588.5, 2, 2)]).unwrap();
+        let sums = by_minute(&rows, &[spot(588.0, 2, 0), spot(587.0, 1, 1), spot(588.5, 2, 2)], |_| true).unwrap();
         let expected = [
             (28_949_552, 20_105, Some(588.5), [Some(2), None, Some(10)], 2),
             (28_949_552, 20_140, None, [Some(100), Some(1), Some(1)], 1),
@@ -121,10 +128,20 @@ mod tests {
     }
 
     #[test]
+    fn minutes_that_do_not_count_have_no_sum() {
+        let rows = [
+            row("2025-01-17", 580.0, 28_949_552, [Some(1), None, None]),
+            row("2025-01-17", 580.0, 28_949_553, [Some(2), None, None]),
+        ];
+        let sums = by_minute(&rows, &[], |minute| minute == 28_949_553).unwrap();
+        assert_eq!(sums.iter().map(|sum| (sum.minute, sum.greeks[0])).collect::<Vec<_>>(), [(28_949_553, Some(2))]);
+    }
+
+    #[test]
     fn a_sum_beyond_64_bits_is_an_error_and_not_a_wrong_number() {
         let rows: Vec<Row> = (1..=1100)
             .map(|strike| row("2025-01-17", f64::from(strike), 28_949_552, [Some(9_000_000_000_000_000), None, None]))
             .collect();
-        assert_eq!(by_minute(&rows, &[]).unwrap_err().kind(), crate::ErrorKind::Invalid);
+        assert_eq!(by_minute(&rows, &[], |_| true).unwrap_err().kind(), crate::ErrorKind::Invalid);
     }
 }

@@ -75,7 +75,8 @@ impl GreeksRoom {
             Condition::Pending => note(Code::Pending, "it was made while the session was open".to_owned()),
             Condition::Degraded => {
                 let reasons = content.reasons.iter().filter(|reason| reason.degrades);
-                let reasons: Vec<String> = reasons.map(|reason| format!("{} ({})", reason.code, reason.count)).collect();
+                let reasons: Vec<String> =
+                    reasons.map(|reason| format!("{} ({})", reason.code, reason.count)).collect();
                 note(Code::Degraded, reasons.join(", "));
             }
             Condition::Available | Condition::Missing | Condition::Closed => {}
@@ -103,7 +104,10 @@ fn together(rows_id: &PartitionId, minutes_id: &PartitionId, rows: &Decoded, min
     let mut findings = Vec::new();
     let counts = &of_rows.counts;
     if counts.rows_in != of_rows.rows + counts.duplicates {
-        let detail = format!("{} rows in are not {} rows out and {} duplicates", counts.rows_in, of_rows.rows, counts.duplicates);
+        let detail = format!(
+            "{} rows in are not {} rows out and {} duplicates",
+            counts.rows_in, of_rows.rows, counts.duplicates
+        );
         findings.push(Finding::new(Code::CountsDiffer, rows_id.manifest_key(), detail));
     }
     if of_minutes.counts != *counts {
@@ -113,10 +117,10 @@ fn together(rows_id: &PartitionId, minutes_id: &PartitionId, rows: &Decoded, min
     let read = || Ok::<_, crate::Error>((sums::of_rows(&rows.batches)?, sums::stored(&minutes.batches)?));
     match read() {
         Err(error) => findings.push(Finding::new(Code::RollupDiffers, minutes_id.data_key(), error.detail())),
-        Ok((summed, stored)) => match sums::difference(&summed, &stored) {
+        Ok((summed, stored)) => match sums::difference(&sums::counted(of_rows, &summed), &stored) {
             Some(detail) => findings.push(Finding::new(Code::RollupDiffers, minutes_id.data_key(), detail)),
             // Statistics of sums that are wrong would only say so again.
-            None => findings.extend(sums::check_day(rows_id, of_rows, &stored, &rows.batches)),
+            None => findings.extend(sums::check_day(rows_id, of_rows, &summed, &stored, &rows.batches)),
         },
     }
     findings

@@ -85,7 +85,11 @@ impl Partitions {
                     return Ok(ReadyPartition { partition, head });
                 }
                 Verdict::Passing(head) => return Ok(ReadyPartition { partition, head: Arc::new(head) }),
-                Verdict::Outdated if attempt < ATTEMPTS => self.cache.forget(&file),
+                Verdict::Outdated | Verdict::Damaged if attempt < ATTEMPTS => self.cache.forget(&file),
+                Verdict::Damaged => {
+                    let detail = format!("{key} does not have the sha256 of its manifest; run `pitlake verify`");
+                    return Err(Error::corrupt(detail));
+                }
                 Verdict::Outdated => {
                     return Err(Error::unavailable(format!("{id} is being republished all the time; try again in a moment")));
                 }
@@ -115,10 +119,7 @@ impl Partitions {
         match manifest {
             Some(manifest) if manifest.sha256 == file.sha256() => Ok(Verdict::Settled(head(manifest.revision, manifest.content))),
             // Other bytes that say the same of themselves as the published ones are not another revision but damage.
-            Some(manifest) if manifest.content == footer => Err(Error::corrupt(format!(
-                "{} does not have the sha256 of its manifest; run `pitlake verify`",
-                file.key()
-            ))),
+            Some(manifest) if manifest.content == footer => Ok(Verdict::Damaged),
             other => {
                 let stored = self.store.head(file.key()).await?;
                 if stored.etag != file.etag() {
@@ -142,6 +143,8 @@ enum Verdict {
     Passing(Head),
     /// The store has another file by now.
     Outdated,
+    /// The bytes contradict the manifest.
+    Damaged,
 }
 
 fn head(revision: u32, content: Content) -> Head {

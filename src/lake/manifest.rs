@@ -126,7 +126,7 @@ pub struct Content {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionSpan>,
     pub calculation: Calculation,
-    /// The captures it was made from; for a year table, the sha256 of the day content it was made from.
+    /// The captures it was made from; none for a year table, whose days are under `details.days`.
     pub captures: Vec<CaptureRef>,
     /// Findings in the room's own words.
     pub details: serde_json::Value,
@@ -174,4 +174,47 @@ pub fn pretty_json(value: &impl Serialize) -> Result<Vec<u8>> {
         .map_err(|error| Error::internal("a record could not be written as JSON").caused_by(error))?;
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A small record of 2025-01-15, for the tests of this folder.
+    pub fn content() -> Content {
+        Content {
+            dataset: "greeks".to_owned(),
+            symbol: "SPY".parse().unwrap(),
+            date: Some("2025-01-15".parse().unwrap()),
+            year: None,
+            condition: Condition::Available,
+            reasons: Vec::new(),
+            rows: 0,
+            minutes_expected: 390,
+            minutes_seen: 390,
+            gaps: Vec::new(),
+            counts: Counts::default(),
+            session: None,
+            calculation: Calculation { version: "greeks-1".to_owned(), settings: "0".to_owned(), session_closed: true },
+            captures: Vec::new(),
+            details: serde_json::Value::Null,
+        }
+    }
+
+    #[test]
+    fn a_manifest_comes_back_and_a_torn_one_is_corrupt() {
+        let manifest = Manifest {
+            path: "greeks/symbol=SPY/date=2025-01-15/part-0.parquet".to_owned(),
+            revision: 3,
+            published_at: DateTime::from_timestamp(1_736_980_000, 0).unwrap(),
+            sha256: "ab".repeat(32),
+            bytes: 17,
+            content: content(),
+        };
+        let json = manifest.to_json().unwrap();
+        assert_eq!(Manifest::parse(&json, "k").unwrap(), manifest);
+        let error = Manifest::parse(&json[..json.len() / 2], "the/key").unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Corrupt);
+        assert!(error.detail().contains("the/key"));
+    }
 }

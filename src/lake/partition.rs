@@ -36,9 +36,36 @@ pub fn encode(dataset: &Dataset, batches: &[RecordBatch], content: &Content) -> 
             return Err(Error::internal(format!("a batch for {} does not have its schema", dataset.name)));
         }
     }
-    encode_parquet(dataset, schema, batches, content).map_err(|error| {
+    let columns = schema.fields().len();
+    let mut bytes = encode_parquet(dataset, schema, batches, content).map_err(|error| {
         Error::internal(format!("{} {} could not be written as Parquet", dataset.name, content.symbol)).caused_by(error)
-    })
+    })?;
+    type_defined_orders(&mut bytes, columns)?;
+    Ok(bytes)
+}
+
+/// Declares every column's statistics to be in its type's own order.
+///
+/// The writer declares doubles to be in IEEE 754 total order, which readers of a year ago refuse (the whole file) or
+/// ignore (pyarrow, which then cannot skip row groups by strike). Both orders are the same for our doubles, which are
+/// never NaN nor -0. The declarations are the footer's last field: per column a union of one empty struct, then the end of
+/// the footer, its length and the magic bytes.
+fn type_defined_orders(bytes: &mut [u8], columns: usize) -> Result<()> {
+    const TRAILER_BYTES: usize = 8;
+    const STRUCT_IN_FIELD_1: u8 = 0x1c;
+    const STRUCT_IN_FIELD_2: u8 = 0x2c;
+    let unknown = || Error::internal("the Parquet writer ends its footer in a way that this version does not know");
+    let end = bytes.len().checked_sub(TRAILER_BYTES + 1).ok_or_else(unknown)?;
+    let start = end.checked_sub(columns * 3).ok_or_else(unknown)?;
+    let well_formed = bytes[end] == 0
+        && bytes[start..end]
+            .chunks_exact(3)
+            .all(|order| matches!(order, [STRUCT_IN_FIELD_1 | STRUCT_IN_FIELD_2, 0, 0]));
+    if !well_formed {
+        return Err(unknown());
+    }
+    bytes[start..end].iter_mut().step_by(3).for_each(|order| *order = STRUCT_IN_FIELD_1);
+    Ok(())
 }
 
 fn encode_parquet(
@@ -153,4 +180,27 @@ pub fn read(bytes: Bytes, batch_rows: usize, what: &str) -> Result<Vec<RecordBat
 
 fn not_parquet(what: &str, error: parquet::errors::ParquetError) -> Error {
     Error::corrupt(format!("{what} is not a whole Parquet file; run `pitlake verify`")).caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parquet::basic::{ColumnOrder, SortOrder};
+
+    #[test]
+    fn orders_are_the_types_own_and_the_footer_stays_whole() {
+        let footer = [0x2c, 0, 0, 0x1c, 0, 0, 0];
+        let mut bytes = [&footer[..], &[9, 9, 9, 9], b"PAR1"].concat();
+        type_defined_orders(&mut bytes, 2).unwrap();
+        assert_eq!(bytes[..7], [0x1c, 0, 0, 0x1c, 0, 0, 0]);
+        assert!(type_defined_orders(&mut bytes, 3).is_err(), "another number of columns is not our footer");
+
+        let dataset = &crate::greeks::record::STRIKES;
+        let batch = RecordBatch::new_empty((dataset.schema)());
+        let written = encode(dataset, &[batch], &crate::lake::manifest::tests::content()).unwrap();
+        let metadata = metadata(&Bytes::from(written), "a test file").unwrap();
+        let orders = metadata.file_metadata().column_orders().unwrap();
+        assert_eq!(orders[2], ColumnOrder::TYPE_DEFINED_ORDER(SortOrder::SIGNED), "strike is a double");
+        assert_eq!(orders.len(), 6);
+    }
 }

@@ -129,7 +129,9 @@ pub async fn publish(
         Some((old, _)) if !old.content.calculation.session_closed => old.revision.max(1),
         Some((old, _)) => old.revision + 1,
     };
-    let manifest = Manifest { path: id.data_key(), revision, published_at: now, sha256, bytes: size, content };
+    // Microseconds, like every other time in the lake.
+    let published_at = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);
+    let manifest = Manifest { path: id.data_key(), revision, published_at, sha256, bytes: size, content };
     let when = before.manifest.as_ref().map_or(PutWhen::Absent, |(_, etag)| PutWhen::Matches(etag.clone()));
     store.put(&id.manifest_key(), Bytes::from(manifest.to_json()?), when).await?;
     Ok(Published::Written(manifest))

@@ -130,7 +130,9 @@ fn look(connection: &mut Connection, question: Question) -> Result<Checked> {
     if said != question.rows || held != question.rows {
         let wanted = question.rows;
         let path = question.path;
-        return Err(Error::corrupt(format!("the answer to {path} says {said} rows, holds {held}, and should hold {wanted}")));
+        return Err(Error::corrupt(format!(
+            "the answer to {path} says {said} rows, holds {held}, and should hold {wanted}"
+        )));
     }
     Ok(Checked { question, body_bytes: arrival.body_bytes })
 }
@@ -143,7 +145,10 @@ fn ask(connection: &mut Connection, questions: &[Checked], times: usize) -> Resu
         let arrival = connection.get(&checked.question.path, &mut end)?;
         same_length(checked, arrival)?;
         if end.count()? != checked.question.rows {
-            return Err(Error::corrupt(format!("the answer to {} has another count than before", checked.question.path)));
+            return Err(Error::corrupt(format!(
+                "the answer to {} has another count than before",
+                checked.question.path
+            )));
         }
         arrivals.push(arrival);
     }

@@ -39,7 +39,10 @@ impl Making {
         let ingest = program.run(lake, &words(&["ingest", "greeks", "--json"], Some(capture)))?;
         let taken: Option<Taken> = ingest.stdout.lines().last().and_then(|line| serde_json::from_str(line).ok());
         if !taken.is_some_and(|taken| taken.rows == workload.rows && taken.refused == 0) {
-            return Err(Error::internal(format!("ingest did not take the whole day: it said {:?}", ingest.stdout.trim())));
+            return Err(Error::internal(format!(
+                "ingest did not take the whole day: it said {:?}",
+                ingest.stdout.trim()
+            )));
         }
         let compaction = program.run(lake, &words(&["compact", "--json"], None))?;
         bytes_on_disk(workload, lake)?;
@@ -56,7 +59,8 @@ impl Making {
         };
         let figures = |runs: &[Ran]| {
             let rate = Figure::new("rows_per_second", "", Unit::RowsPerSecond, per_second(runs));
-            let elapsed = Figure::new("seconds", "", Unit::Seconds, median(runs.iter().map(|ran| ran.elapsed.as_secs_f64())));
+            let elapsed =
+                Figure::new("seconds", "", Unit::Seconds, median(runs.iter().map(|ran| ran.elapsed.as_secs_f64())));
             (rate, elapsed, Figure::new("peak_rss_mib", "peak RSS", Unit::Mebibytes, peak(runs)))
         };
         let (rate, elapsed, peak_rss) = figures(&self.compactions);
@@ -102,7 +106,8 @@ pub fn bytes_on_disk(workload: &Workload, lake: &Path) -> Result<u64> {
 pub fn size_row(workload: &Workload, bytes: u64) -> Row {
     let per_row = Figure::new("bytes_per_row", "", Unit::BytesPerRow, bytes as f64 / workload.rows as f64);
     let megabytes = Figure::new("megabytes", "", Unit::Megabytes, bytes as f64 / 1e6);
-    Row::new("size", "strike level on disk", vec![per_row.at_most(3.0), megabytes]).note("the whole file, footer included")
+    Row::new("size", "strike level on disk", vec![per_row.at_most(3.0), megabytes])
+        .note("the whole file, footer included")
 }
 
 fn partition(workload: &Workload) -> Result<PartitionId> {

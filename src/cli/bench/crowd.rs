@@ -32,7 +32,8 @@ pub fn measure(server: &Server, workload: &Workload) -> Result<Row> {
         (outcomes, began.elapsed().as_secs_f64())
     });
     let bytes: u64 = outcomes.iter().flatten().sum();
-    let refusals: Vec<String> = outcomes.iter().filter_map(|outcome| Some(outcome.as_ref().err()?.to_string())).collect();
+    let refusals: Vec<String> =
+        outcomes.iter().filter_map(|outcome| Some(outcome.as_ref().err()?.to_string())).collect();
     let figures = vec![
         Figure::new("failures", "", Unit::Failures, refusals.len() as f64).at_most(0.0),
         Figure::new("peak_rss_mib", "server's peak RSS", Unit::Mebibytes, server.peak_mib()).at_most(400.0),

@@ -72,7 +72,10 @@ impl Interrupt {
     /// `Cancelled` once the user wants to stop.
     pub fn check(&self) -> Result<()> {
         if self.0.stopped.load(Ordering::SeqCst) {
-            return Err(Error::new(ErrorKind::Cancelled, "the benchmark was interrupted; what it had started is stopped"));
+            return Err(Error::new(
+                ErrorKind::Cancelled,
+                "the benchmark was interrupted; what it had started is stopped",
+            ));
         }
         Ok(())
     }

@@ -111,7 +111,8 @@ fn measure(args: &BenchArgs, interrupt: &Interrupt) -> Result<Report> {
     let mut machine = Machine::look(peer::version()?);
     // Held to the end: it goes when everything that uses it has gone.
     let folder = tempfile::Builder::new().prefix("pitlake-bench-").tempdir().map_err(|error| {
-        Error::unavailable(format!("cannot make a temporary folder ({error}); TMPDIR names another place")).caused_by(error)
+        Error::unavailable(format!("cannot make a temporary folder ({error}); TMPDIR names another place"))
+            .caused_by(error)
     })?;
     let folder = folder.path();
     let program = Program::this(folder, interrupt.clone())?;
@@ -148,9 +149,12 @@ fn make_lakes(
     effort: Effort,
 ) -> Result<(Making, PathBuf)> {
     // Children run elsewhere, so that a relative path would be another folder for them.
-    let kept = args.lake_dir.as_ref().map(std::path::absolute).transpose().map_err(|error| {
-        Error::invalid(format!("--lake-dir is not a folder's name ({error})")).caused_by(error)
-    })?;
+    let kept = args
+        .lake_dir
+        .as_ref()
+        .map(std::path::absolute)
+        .transpose()
+        .map_err(|error| Error::invalid(format!("--lake-dir is not a folder's name ({error})")).caused_by(error))?;
     let reused = match &kept {
         Some(kept) if compaction::holds_the_day(workload, kept)? => {
             compaction::bytes_on_disk(workload, kept)?;

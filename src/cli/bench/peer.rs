@@ -22,7 +22,13 @@ pub fn version() -> Result<String> {
 
 /// # Errors
 /// `Unavailable` when DuckDB cannot do it, `Internal` when it ends with other rows than the day has.
-pub fn measure(interrupt: &Interrupt, workload: &Workload, capture: &Path, folder: &Path, repeat: usize) -> Result<Row> {
+pub fn measure(
+    interrupt: &Interrupt,
+    workload: &Workload,
+    capture: &Path,
+    folder: &Path,
+    repeat: usize,
+) -> Result<Row> {
     let parquet = folder.join("duckdb.parquet");
     let copy = copy(capture, &parquet);
     let mut rates = Vec::with_capacity(repeat);

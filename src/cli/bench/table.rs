@@ -147,7 +147,10 @@ impl Serialize for Row {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", self.id)?;
         map.serialize_entry("work", &self.work)?;
-        map.serialize_entry("measured", &Pairs(self.figures.iter().map(|figure| (figure.name, figure.value)).collect()))?;
+        map.serialize_entry(
+            "measured",
+            &Pairs(self.figures.iter().map(|figure| (figure.name, figure.value)).collect()),
+        )?;
         let targets = self.figures.iter().filter_map(|figure| Some((figure.name, figure.target?))).collect();
         map.serialize_entry("targets", &Pairs(targets))?;
         map.serialize_entry("met", &self.met())?;
@@ -196,7 +199,7 @@ pub fn render(rows: &[Row]) -> String {
 }
 
 /// Three significant digits or more, thousands set apart, millions as such.
-fn readable(value: f64) -> String {
+pub fn readable(value: f64) -> String {
     let size = value.abs();
     if size >= 999_500.0 {
         return format!("{:.2} M", value / 1e6);

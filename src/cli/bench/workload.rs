@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::client::Connection;
+use super::table::readable;
 use crate::greeks::generate::{self, Settings};
 use crate::market::{Instruments, TradingDate};
 use crate::{Error, Result};
@@ -66,7 +67,11 @@ impl Workload {
 
     pub fn describe(&self) -> String {
         let Settings { expirations, strikes, .. } = self.settings;
-        format!("{SYMBOL} {}, {} rows ({expirations} expirations × {strikes} strikes × {} minutes)", self.date, self.rows, self.minutes())
+        let (rows, minutes) = (readable(self.rows as f64), self.minutes());
+        format!(
+            "{SYMBOL} {}: {rows} rows, {expirations} expirations × {strikes} strikes × {minutes} minutes",
+            self.date
+        )
     }
 
     /// Writes the raw capture, one JSON document a line.
@@ -75,8 +80,11 @@ impl Workload {
     /// `Unavailable` when the file cannot be written.
     pub fn write_capture(&self, path: &Path) -> Result<()> {
         let failed = |error: std::io::Error| {
-            Error::unavailable(format!("{} could not be written ({error}): check the folder and its rights", path.display()))
-                .caused_by(error)
+            Error::unavailable(format!(
+                "{} could not be written ({error}): check the folder and its rights",
+                path.display()
+            ))
+            .caused_by(error)
         };
         let mut file = BufWriter::with_capacity(1 << 20, File::create(path).map_err(failed)?);
         generate::generate(&self.settings, &Instruments::builtin(), &mut file)?;

@@ -62,8 +62,10 @@ pub fn derive(
     }
     let rows_in = said.rows.len() as u64;
     let Sorted { rows, duplicates } = sort(std::mem::take(&mut said.rows));
-    let sums = rollup::by_minute(&rows, &said.spots)?;
     let session = instrument.session(date);
+    let inside = |minute: i64| session.as_ref().is_some_and(|session| rollup::is_inside(session, minute));
+    let only_outside = !rows.iter().any(|row| inside(row.minute()));
+    let sums = rollup::by_minute(&rows, &said.spots, |minute| only_outside || inside(minute))?;
     let findings = quality::check(&said, &rows, duplicates, &sums, session.as_ref(), session_closed);
     let counts = Counts {
         documents: said.documents,
@@ -73,8 +75,8 @@ pub fn derive(
         outside_session: findings.outside_session,
         late_documents: said.late_documents,
     };
-    invariants(&rows, &sums, &counts, date)?;
-    let details = details(&said, &rows, &sums, &findings, session.as_ref())?;
+    invariants(&rows, &sums, &counts, date, |minute| only_outside || inside(minute))?;
+    let details = details(&said, &rows, &sums, &findings)?;
     let make = |dataset: &str, rows: u64, details| Content {
         dataset: dataset.to_owned(),
         symbol: instrument.symbol.clone(),
@@ -120,18 +122,8 @@ fn span(session: &Session) -> SessionSpan {
     }
 }
 
-fn details(
-    said: &Said,
-    rows: &[Row],
-    sums: &[rollup::MinuteSum],
-    findings: &Findings,
-    session: Option<&Session>,
-) -> Result<serde_json::Value> {
-    let inside = |minute: i64| {
-        session.is_some_and(|session| session.open.timestamp() / 60 <= minute && minute < session.close.timestamp() / 60)
-    };
-    let only_outside = !sums.iter().any(|sum| inside(sum.minute));
-    let day = statistics(sums, rows, |minute| only_outside || inside(minute))?;
+fn details(said: &Said, rows: &[Row], sums: &[rollup::MinuteSum], findings: &Findings) -> Result<serde_json::Value> {
+    let day = statistics(sums, rows)?;
     let mut details = serde_json::json!({
         "day": day,
         "outliers": findings.outliers,
@@ -144,7 +136,13 @@ fn details(
 }
 
 /// The numbered invariants that hold before anything is published.
-fn invariants(rows: &[Row], sums: &[rollup::MinuteSum], counts: &Counts, date: TradingDate) -> Result<()> {
+fn invariants(
+    rows: &[Row],
+    sums: &[rollup::MinuteSum],
+    counts: &Counts,
+    date: TradingDate,
+    summed: impl Fn(i64) -> bool,
+) -> Result<()> {
     let broken = |number: u8, what: &str| Error::internal(format!("invariant {number} does not hold for {date}: {what}"));
     // 1. Nothing is lost and nothing is made up.
     if counts.rows_in != rows.len() as u64 + counts.duplicates {
@@ -156,11 +154,13 @@ fn invariants(rows: &[Row], sums: &[rollup::MinuteSum], counts: &Counts, date: T
         return Err(broken(2, "rows are sorted and each is there once"));
     }
     // 3. The sums are sums of these rows.
-    if sums.iter().map(|sum| sum.strikes).sum::<i64>() != i64::try_from(rows.len()).unwrap_or(-1) {
+    let added_up = rows.iter().filter(|row| summed(row.minute())).count();
+    if sums.iter().map(|sum| sum.strikes).sum::<i64>() != i64::try_from(added_up).unwrap_or(-1) {
         return Err(broken(3, "the strikes of the minute sums add up to the rows"));
     }
     for at in 0..3 {
-        let of_rows: i128 = rows.iter().filter_map(|row| row.greek(at)).map(i128::from).sum();
+        let summed_rows = rows.iter().filter(|row| summed(row.minute()));
+        let of_rows: i128 = summed_rows.filter_map(|row| row.greek(at)).map(i128::from).sum();
         let of_sums: i128 = sums.iter().filter_map(|sum| sum.greeks[at]).map(i128::from).sum();
         if of_rows != of_sums {
             return Err(broken(3, "minute sums equal the sums of their rows"));

@@ -12,10 +12,12 @@ use crate::lake::catalog::Catalog;
 use crate::lake::layout::{Key, PartitionId, prefix};
 use crate::lake::publish::{before, publish};
 use crate::lake::store::Store;
-use crate::lake::verify::Finding;
-use crate::lake::verify::repair::{Repair, catalog_from_manifests, manifest_from_footer, plan};
+use crate::lake::verify::repair::{
+    Repair, catalog_from_manifests, manifest_from_footer, plan, remembered, restore_revision,
+};
+use crate::lake::verify::{Finding, check_capture};
 use crate::market::{Instruments, SharedClock, Symbol, TradingDate};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// What became of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,7 +45,12 @@ pub async fn repair(
     for step in plan(findings) {
         let (repair, key, result) = match step {
             Repair::Manifest(id) => {
-                let result = manifest_from_footer(store, &id, clock.now()).await.map(drop);
+                let result = match (manifest_from_footer(store, &id, clock.now()).await, id.period.day()) {
+                    (Err(error), Some(date)) if error.kind() == ErrorKind::Corrupt => {
+                        make_day(store, instruments, clock, &id.symbol, date).await
+                    }
+                    (result, _) => result.map(drop),
+                };
                 if result.is_err() {
                     broken.push((id.symbol.clone(), id.period.year()));
                 }
@@ -85,26 +92,44 @@ async fn make_day(
     symbol: &Symbol,
     date: TradingDate,
 ) -> Result<()> {
-    let instrument = instruments.get(symbol).cloned().ok_or_else(|| {
-        Error::invalid(format!("{symbol} is not known; add it to _config/instruments.toml"))
-    })?;
-    let rows_before = before(store, &PartitionId::day(GREEKS, symbol, date)).await?;
-    let minutes_before = before(store, &PartitionId::day(GREEKS_BY_MINUTE, symbol, date)).await?;
+    let instrument = instruments
+        .get(symbol)
+        .cloned()
+        .ok_or_else(|| Error::invalid(format!("{symbol} is not known; add it to _config/instruments.toml")))?;
+    let (rows_id, minutes_id) =
+        (PartitionId::day(GREEKS, symbol, date), PartitionId::day(GREEKS_BY_MINUTE, symbol, date));
+    let (rows_before, minutes_before) = (before(store, &rows_id).await?, before(store, &minutes_id).await?);
+    let (rows_known, minutes_known) = (remembered(store, &rows_id).await?, remembered(store, &minutes_id).await?);
     let captured = captures(store, symbol, date).await?;
     if captured.is_empty() {
-        return Err(Error::invalid(format!("there are no captures of {symbol} {date} to make it from; ingest them again")));
+        return Err(Error::invalid(format!(
+            "there are no captures of {symbol} {date} to make it from; ingest them again"
+        )));
+    }
+    let named = [&rows_before, &minutes_before].into_iter().flat_map(|before| &before.manifest);
+    for capture in named.flat_map(|(manifest, _)| &manifest.content.captures) {
+        if !captured.iter().any(|there| (&there.dataset, &there.id) == (&capture.dataset, &capture.id)) {
+            return Err(Error::invalid(format!("the capture {} it was made from is missing", capture.id)));
+        }
     }
     let closed = instrument.session(date).is_none_or(|session| session.close <= clock.now());
     let table = Arc::clone(instruments);
     let (rows, minutes) = tokio::task::spawn_blocking(move || derive(&instrument, date, &captured, closed, &table))
         .await
         .map_err(|error| Error::internal("compaction stopped").caused_by(error))??;
-    publish(store, &minutes_before, minutes.content, minutes.data, clock.now()).await?;
-    publish(store, &rows_before, rows.content, rows.data, clock.now()).await?;
-    Ok(())
+    if let Some(known) = rows_known.as_ref().filter(|known| known.rows > rows.content.rows) {
+        return Err(Error::invalid(format!(
+            "its captures give {} rows and the year's index remembers {}: some captures are missing",
+            rows.content.rows, known.rows
+        )));
+    }
+    let minutes = publish(store, &minutes_before, minutes.content, minutes.data, clock.now()).await?;
+    restore_revision(store, minutes.manifest(), minutes_known.as_ref()).await?;
+    let rows = publish(store, &rows_before, rows.content, rows.data, clock.now()).await?;
+    restore_revision(store, rows.manifest(), rows_known.as_ref()).await
 }
 
-/// The day's captures in the order in which compaction reads them.
+/// The day's captures in the order in which compaction reads them, each checked against its name.
 async fn captures(store: &Store, symbol: &Symbol, date: TradingDate) -> Result<Vec<Captured>> {
     let mut captured = Vec::new();
     for dataset in [CHAINS, GREEKS] {
@@ -113,6 +138,9 @@ async fn captures(store: &Store, symbol: &Symbol, date: TradingDate) -> Result<V
         for object in listed {
             if let Ok(Key::Capture { id, .. }) = object.key.parse() {
                 let bytes = store.get(&object.key).await?.bytes;
+                if let Some(damage) = check_capture(&object.key, &id, bytes.clone()) {
+                    return Err(Error::corrupt(format!("{} is damaged: {}", object.key, damage.detail)));
+                }
                 found.push(Captured { dataset: dataset.to_owned(), id, bytes });
             }
         }

@@ -1,7 +1,7 @@
 //! Adds up the rows of a file again and compares: with the minute sums beside it, with the counts and the statistics of its
 //! record. Written apart from compaction's own sums, so that one mistake cannot hide the other. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use arrow::array::{Array, Date32Array, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use chrono::DateTime;
@@ -104,7 +104,9 @@ pub fn difference(summed: &Sums, stored: &[MinuteSum]) -> Option<String> {
     let wrong: Vec<&MinuteSum> = stored.iter().filter(|sum| !agrees(sum)).collect();
     if let Some(first) = wrong.first() {
         let rows = summed.get(&(first.minute, first.expiration));
-        let of_rows = rows.map_or("has no rows".to_owned(), |(strikes, greeks)| format!("adds up to {greeks:?} over {strikes} strikes"));
+        let of_rows = rows.map_or("has no rows".to_owned(), |(strikes, greeks)| {
+            format!("adds up to {greeks:?} over {strikes} strikes")
+        });
         return Some(format!(
             "{} of {} sums are not those of their rows; the first: {} {} is stored as {:?} over {} strikes and {of_rows}",
             wrong.len(),
@@ -119,36 +121,54 @@ pub fn difference(summed: &Sums, stored: &[MinuteSum]) -> Option<String> {
         .then(|| format!("there are {} sums for {} minutes and expirations of the rows", stored.len(), summed.len()))
 }
 
-/// Minutes, rows outside the session and day statistics of a record against its rows.
-pub fn check_day(id: &PartitionId, content: &Content, sums: &[MinuteSum], batches: &[RecordBatch]) -> Vec<Finding> {
+/// The sums that the minute dataset must hold: those of the session's minutes, or all when the day has no others.
+pub fn counted(content: &Content, summed: &Sums) -> Sums {
+    let only_outside = !summed.keys().any(|(minute, _)| inside(content, *minute));
+    let admits = |minute: i64| only_outside || inside(content, minute);
+    summed.iter().filter(|((minute, _), _)| admits(*minute)).map(|(key, sum)| (*key, *sum)).collect()
+}
+
+fn inside(content: &Content, minute: i64) -> bool {
+    content
+        .session
+        .as_ref()
+        .is_some_and(|session| session.open.timestamp() / 60 <= minute && minute < session.close.timestamp() / 60)
+}
+
+/// Minutes, rows outside the session and day statistics of a record against its rows: `summed` are the sums of all of them,
+/// `stored` those of the minute dataset.
+pub fn check_day(
+    id: &PartitionId,
+    content: &Content,
+    summed: &Sums,
+    stored: &[MinuteSum],
+    batches: &[RecordBatch],
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let span = content.session.as_ref().map(|session| (session.open.timestamp() / 60, session.close.timestamp() / 60));
-    let inside = |minute: i64| span.is_some_and(|(open, close)| open <= minute && minute < close);
-    let minutes = sums.chunk_by(|a, b| a.minute == b.minute).filter(|minute| inside(minute[0].minute)).count() as u64;
-    let outside: i64 = sums.iter().filter(|sum| !inside(sum.minute)).map(|sum| sum.strikes).sum();
+    let seen: HashSet<i64> = summed.keys().map(|(minute, _)| *minute).filter(|minute| inside(content, *minute)).collect();
+    let outside: i64 =
+        summed.iter().filter(|((minute, _), _)| !inside(content, *minute)).map(|(_, (strikes, _))| strikes).sum();
     let said = (u64::from(content.minutes_seen), content.counts.outside_session);
-    if said != (minutes, outside.unsigned_abs()) {
+    if said != (seen.len() as u64, outside.unsigned_abs()) {
         let detail = format!(
-            "{minutes} session minutes have rows and {outside} rows lie outside; its record says {} and {}",
-            said.0, said.1
+            "{} session minutes have rows and {outside} rows lie outside; its record says {} and {}",
+            seen.len(),
+            said.0,
+            said.1
         );
         findings.push(Finding::new(Code::CountsDiffer, id.data_key(), detail));
     }
-    let only_outside = !sums.iter().any(|sum| inside(sum.minute));
-    if let Some(detail) = statistics_difference(content, sums, batches, |minute| only_outside || inside(minute)) {
+    if let Some(detail) = statistics_difference(content, stored, batches) {
         findings.push(Finding::new(Code::DayDiffers, id.data_key(), detail));
     }
     findings
 }
 
-fn statistics_difference(
-    content: &Content,
-    sums: &[MinuteSum],
-    batches: &[RecordBatch],
-    admits: impl Fn(i64) -> bool,
-) -> Option<String> {
-    let last = sums.iter().rev().map(|sum| sum.minute).find(|minute| admits(*minute));
-    let computed = last.map_or(Ok(Vec::new()), |last| rows_of_minute(batches, last)).and_then(|rows| statistics(sums, &rows, admits));
+fn statistics_difference(content: &Content, sums: &[MinuteSum], batches: &[RecordBatch]) -> Option<String> {
+    let computed = sums
+        .last()
+        .map_or(Ok(Vec::new()), |last| rows_of_minute(batches, last.minute))
+        .and_then(|rows| statistics(sums, &rows));
     let computed = match computed {
         Ok(computed) => computed,
         Err(error) => return Some(error.detail().to_owned()),
@@ -156,7 +176,8 @@ fn statistics_difference(
     let said = content.details.get("day").cloned().unwrap_or_default();
     match serde_json::from_value::<DayStatistics>(said) {
         Err(error) => Some(format!("the statistics in its record cannot be read ({error})")),
-        Ok(said) => differing(&said, &computed).map(|fields| format!("the statistics in its record differ from those of its rows in {fields}")),
+        Ok(said) => differing(&said, &computed)
+            .map(|fields| format!("the statistics in its record differ from those of its rows in {fields}")),
     }
 }
 

@@ -37,7 +37,9 @@ pub fn check(view: &YearView) -> Vec<Finding> {
             (None, _) => wrong.push(format!("{} is not in it", entry.date)),
             (_, Err(_)) => wrong.push(format!("{} has no statistics that can be read", entry.date)),
             (Some((expected, seen, computed)), Ok(said)) => {
-                if (i64::from(*expected), i64::from(*seen)) != (i64::from(entry.minutes_expected), i64::from(entry.minutes_seen)) {
+                if (i64::from(*expected), i64::from(*seen))
+                    != (i64::from(entry.minutes_expected), i64::from(entry.minutes_seen))
+                {
                     wrong.push(format!("{} has other minutes than its manifest", entry.date));
                 }
                 if let Some(fields) = differing(computed, &said) {
@@ -98,5 +100,13 @@ fn level(batch: &RecordBatch, greek: &str, at: usize) -> Result<Option<Level>> {
         return Ok(None);
     }
     let [open, close, min, max] = whole.map(|values| values.value(at));
-    Ok(Some(Level { open, close, min, max, mean: mean.value(at), min_at: instant("min_at")?, max_at: instant("max_at")? }))
+    Ok(Some(Level {
+        open,
+        close,
+        min,
+        max,
+        mean: mean.value(at),
+        min_at: instant("min_at")?,
+        max_at: instant("max_at")?,
+    }))
 }

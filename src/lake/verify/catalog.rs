@@ -9,7 +9,11 @@ use crate::lake::dataset::{Cut, Dataset};
 use crate::market::Symbol;
 
 /// What is wrong with the catalog of `dataset`: absent, unreadable (why), or read.
-pub fn check(dataset: &Dataset, found: Option<std::result::Result<Catalog, String>>, inventory: &Inventory) -> Option<Finding> {
+pub fn check(
+    dataset: &Dataset,
+    found: Option<std::result::Result<Catalog, String>>,
+    inventory: &Inventory,
+) -> Option<Finding> {
     let there = there(dataset, inventory);
     let wrong = |detail: String| Some(Finding::new(Code::CatalogDiffers, Catalog::key(dataset.name), detail));
     let catalog = match found {

@@ -49,8 +49,7 @@ pub enum Code {
 const REBUILD: &str = "run `pitlake verify --repair`: it makes the day again from its captures";
 const FROM_FOOTER: &str = "run `pitlake verify --repair`: it writes the manifest again from the file's footer";
 const YEAR: &str = "run `pitlake verify --repair`: it makes the year's index and table again from the day manifests";
-const FROM_COPY: &str =
-    "captures cannot be made again: bring the object back from a backup or an older version in the bucket, or ingest the source again";
+const FROM_COPY: &str = "captures cannot be made again: bring the object back from a backup or an older version in the bucket, or ingest the source again";
 
 impl Code {
     /// As it is written in JSON.
@@ -74,7 +73,11 @@ impl Code {
             Code::NoData => ("no_data", Damage, REBUILD),
             Code::PartitionMissing => ("partition_missing", Damage, REBUILD),
             Code::ManifestUnreadable => ("manifest_unreadable", Damage, FROM_FOOTER),
-            Code::ManifestBehind => ("manifest_behind", Damage, "a publication was interrupted: run `pitlake compact`, or `pitlake verify --repair`"),
+            Code::ManifestBehind => (
+                "manifest_behind",
+                Damage,
+                "a publication was interrupted: run `pitlake compact`, or `pitlake verify --repair`",
+            ),
             Code::Misplaced => ("misplaced", Damage, REBUILD),
             Code::SizeDiffers => ("size_differs", Damage, REBUILD),
             Code::Sha256Differs => ("sha256_differs", Damage, REBUILD),
@@ -84,19 +87,35 @@ impl Code {
             Code::NotSorted => ("not_sorted", Damage, REBUILD),
             Code::CountsDiffer => ("counts_differ", Damage, REBUILD),
             Code::RollupDiffers => ("rollup_differs", Damage, REBUILD),
-            Code::RollupAhead => ("rollup_ahead", Damage, "a publication was interrupted: run `pitlake compact`, or `pitlake verify --repair`"),
+            Code::RollupAhead => (
+                "rollup_ahead",
+                Damage,
+                "a publication was interrupted: run `pitlake compact`, or `pitlake verify --repair`",
+            ),
             Code::DayDiffers => ("day_differs", Damage, REBUILD),
             Code::IndexDiffers => ("index_differs", Damage, YEAR),
             Code::IndexMissingDay => ("index_missing_day", Damage, YEAR),
-            Code::CatalogDiffers => ("catalog_differs", Damage, "run `pitlake verify --repair`: it makes the list of symbols again from the manifests"),
+            Code::CatalogDiffers => (
+                "catalog_differs",
+                Damage,
+                "run `pitlake verify --repair`: it makes the list of symbols again from the manifests",
+            ),
             Code::CaptureDamaged => ("capture_damaged", Damage, FROM_COPY),
             Code::CaptureMissing => ("capture_missing", Damage, FROM_COPY),
             Code::RejectedDamaged => ("rejected_damaged", Damage, FROM_COPY),
-            Code::StrayObject => ("stray_object", Damage, "no path of the lake looks like this; readers that take all files would read it: move it out of the lake"),
+            Code::StrayObject => (
+                "stray_object",
+                Damage,
+                "no path of the lake looks like this; readers that take all files would read it: move it out of the lake",
+            ),
             Code::UnknownObject => ("unknown_object", Note, "not an object of the lake; pitlake never reads it"),
             Code::NotCompacted => ("not_compacted", Note, "run `pitlake compact`"),
-            Code::SettingsChanged => ("settings_changed", Note, "run `pitlake compact`: it makes the day again with today's settings"),
-            Code::Degraded => ("degraded", Note, "the input was like this; ingest what is missing, if it can still be had"),
+            Code::SettingsChanged => {
+                ("settings_changed", Note, "run `pitlake compact`: it makes the day again with today's settings")
+            }
+            Code::Degraded => {
+                ("degraded", Note, "the input was like this; ingest what is missing, if it can still be had")
+            }
             Code::Pending => ("pending", Note, "run `pitlake compact` when the session has closed"),
         }
     }
@@ -163,7 +182,10 @@ impl Report {
 pub enum Told<'a> {
     Found(&'a Finding),
     /// So many of all symbol days are done.
-    Days { done: u64, of: u64 },
+    Days {
+        done: u64,
+        of: u64,
+    },
 }
 
 #[cfg(test)]

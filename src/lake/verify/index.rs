@@ -39,7 +39,11 @@ pub fn check(id: &PartitionId, found: &Found, days: &[DayEntry], doubtful: &BTre
     let other: Vec<TradingDate> =
         sound().filter(|day| index.day(day.date).is_some_and(|entry| entry != *day)).map(|day| day.date).collect();
     if !other.is_empty() {
-        findings.push(Finding::new(Code::IndexDiffers, key, format!("it says something else than the manifests of {}", some(&other))));
+        findings.push(Finding::new(
+            Code::IndexDiffers,
+            key,
+            format!("it says something else than the manifests of {}", some(&other)),
+        ));
     }
     findings
 }
@@ -53,7 +57,11 @@ pub fn known_only_here(found: &Found, known: impl Fn(TradingDate) -> bool) -> Ve
 }
 
 fn missing_days(key: &str, dates: &[TradingDate], why: &str) -> Finding {
-    Finding::new(Code::IndexMissingDay, key, format!("{} of the year's days are not in the index ({why}): {}", dates.len(), some(dates)))
+    Finding::new(
+        Code::IndexMissingDay,
+        key,
+        format!("{} of the year's days are not in the index ({why}): {}", dates.len(), some(dates)),
+    )
 }
 
 /// The first few dates, for a person.

@@ -178,7 +178,11 @@ mod tests {
     fn a_wanted_symbol_hides_the_rest() {
         let mut inventory = Inventory::default();
         let spy: Symbol = "SPY".parse().unwrap();
-        for key in ["junk", "raw/_rejected/greeks/date=2025-01-15/0a.jsonl.zst", "greeks/symbol=QQQ/date=2025-01-15/part-0.parquet"] {
+        for key in [
+            "junk",
+            "raw/_rejected/greeks/date=2025-01-15/0a.jsonl.zst",
+            "greeks/symbol=QQQ/date=2025-01-15/part-0.parquet",
+        ] {
             inventory.take(key, &DATASETS, Some(&spy));
         }
         assert!(inventory.years.is_empty() && inventory.rejected.is_empty() && inventory.findings.is_empty());

@@ -15,6 +15,7 @@ pub mod repair;
 mod room;
 mod walk;
 
+pub use capture::check_capture;
 pub use finding::{Code, Finding, Report, Severity, Told};
 pub use room::{DayView, Decoded, Room, Standing, YearView};
 pub use walk::{Selection, verify};

@@ -12,11 +12,9 @@ use crate::{Error, Result};
 pub fn first_out_of_order(batches: &[RecordBatch], sorted_by: &[&str]) -> Result<Option<u64>> {
     let Some(first) = batches.first() else { return Ok(None) };
     let columns = |batch: &RecordBatch| {
-        sorted_by
-            .iter()
-            .map(|name| batch.column_by_name(name).cloned())
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| Error::corrupt(format!("a column of the sort order ({}) is not there", sorted_by.join(", "))))
+        sorted_by.iter().map(|name| batch.column_by_name(name).cloned()).collect::<Option<Vec<_>>>().ok_or_else(|| {
+            Error::corrupt(format!("a column of the sort order ({}) is not there", sorted_by.join(", ")))
+        })
     };
     let fields = columns(first)?.iter().map(|column| SortField::new(column.data_type().clone())).collect();
     let converter = RowConverter::new(fields).map_err(not_comparable)?;

@@ -40,8 +40,7 @@ pub struct Checked {
 pub fn check(dataset: &Dataset, id: &PartitionId, stored: Stored) -> Checked {
     let mut findings = Vec::new();
     let manifest = stored.manifest.as_ref().and_then(|bytes| own_manifest(bytes, id, &mut findings));
-    let mut checked =
-        Checked { findings: Vec::new(), content: None, standing: Standing::Damaged, rows: 0, bytes: 0 };
+    let mut checked = Checked { findings: Vec::new(), content: None, standing: Standing::Damaged, rows: 0, bytes: 0 };
     match (&stored.data, &stored.manifest) {
         (None, _) => {
             let detail = format!("{} is there and its file is not", id.manifest_key());
@@ -59,7 +58,7 @@ pub fn check(dataset: &Dataset, id: &PartitionId, stored: Stored) -> Checked {
                 checked.content = Some(footer.clone());
                 if let Some(batches) = check_rows(dataset, id, data, &footer, &mut findings) {
                     checked.rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-                    checked.standing = Standing::Whole(Decoded { content: footer, batches });
+                    checked.standing = Standing::Whole(Box::new(Decoded { content: footer, batches }));
                 }
             }
         }
@@ -88,7 +87,12 @@ fn own_manifest(bytes: &[u8], id: &PartitionId, findings: &mut Vec<Finding>) -> 
 }
 
 /// The footer's record, if the bytes can be trusted to be some publication of this partition.
-fn check_bytes(data: &Bytes, id: &PartitionId, manifest: Option<&Manifest>, findings: &mut Vec<Finding>) -> Option<Content> {
+fn check_bytes(
+    data: &Bytes,
+    id: &PartitionId,
+    manifest: Option<&Manifest>,
+    findings: &mut Vec<Finding>,
+) -> Option<Content> {
     let key = id.data_key();
     let footer = partition::metadata(data, &key).and_then(|metadata| partition::content(&metadata, &key));
     let of_another = footer.as_ref().ok().and_then(|footer| match footer.id() {
@@ -129,7 +133,8 @@ fn check_bytes(data: &Bytes, id: &PartitionId, manifest: Option<&Manifest>, find
         }
         (None, Ok(footer)) => {
             if let Some(manifest) = manifest.filter(|manifest| manifest.content != footer) {
-                let detail = format!("manifest and footer do not agree on {}", differing_fields(&manifest.content, &footer));
+                let detail =
+                    format!("manifest and footer do not agree on {}", differing_fields(&manifest.content, &footer));
                 findings.push(Finding::new(Code::FooterDiffers, id.manifest_key(), detail));
             }
             Some(footer)
@@ -143,7 +148,8 @@ fn is_later(footer: &Content, manifest: &Content) -> bool {
         content.captures.iter().map(|capture| (capture.dataset.clone(), capture.id.clone())).collect()
     };
     let (now, then) = (named(footer), named(manifest));
-    let table_made_again = footer.captures.is_empty() && manifest.captures.is_empty() && footer.details != manifest.details;
+    let table_made_again =
+        footer.captures.is_empty() && manifest.captures.is_empty() && footer.details != manifest.details;
     then.is_subset(&now) && (now.len() > then.len() || footer.calculation != manifest.calculation || table_made_again)
 }
 
@@ -186,7 +192,8 @@ fn check_rows(
         Err(error) => findings.push(Finding::new(Code::NotSorted, key.clone(), error.detail())),
     }
     let rows: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-    findings.extend(count_differences(content, rows).map(|detail| Finding::new(Code::CountsDiffer, key.clone(), detail)));
+    findings
+        .extend(count_differences(content, rows).map(|detail| Finding::new(Code::CountsDiffer, key.clone(), detail)));
     Some(batches)
 }
 

@@ -91,11 +91,12 @@ fn is_of_manifest(finding: &Finding) -> bool {
     ) && matches!(finding.key.parse(), Ok(Key::Manifest(_)))
 }
 
-/// Writes the manifest of `id` again from the footer of its file. The revision is the one that the year's index or the old
-/// manifest knows for these very bytes, else the next one; a day that was still open keeps its own.
+/// Writes the manifest of `id` again from the footer of its file. The revision is the one that the old manifest or the year's
+/// index knows for these very bytes, else the next one; a day that was still open keeps its own.
 ///
 /// # Errors
-/// `Corrupt` when the file is not one of this partition, `Conflict` when somebody published meanwhile, those of the store.
+/// `Corrupt` when the file is not one of this partition, or there is no manifest to compare it with and the year's index
+/// remembers other bytes: a checksum of damaged bytes would make them look right; `Conflict` when somebody published meanwhile, those of the store.
 pub async fn manifest_from_footer(store: &Store, id: &PartitionId, now: DateTime<Utc>) -> Result<Manifest> {
     let before = publish::before(store, id).await?;
     let key = id.data_key();
@@ -109,9 +110,9 @@ pub async fn manifest_from_footer(store: &Store, id: &PartitionId, now: DateTime
         Some((old, _)) if old.revision > 0 && old.sha256 == sha256 => (old.revision, old.published_at),
         Some((old, _)) if old.revision > 0 && !old.content.calculation.session_closed => (old.revision, now),
         Some((old, _)) if old.revision > 0 => (old.revision + 1, now),
-        _ => match indexed(store, id).await? {
+        _ => match remembered(store, id).await? {
             Some(entry) if entry.sha256 == sha256 => (entry.revision, entry.published_at),
-            Some(entry) => (entry.revision + 1, now),
+            Some(_) => return Err(Error::corrupt(format!("the year's index remembers other bytes than {key} has"))),
             None => (1, now),
         },
     };
@@ -142,8 +143,33 @@ pub async fn catalog_from_manifests(store: &Store, dataset: &str) -> Result<()> 
     store.put(&key, Bytes::from(pretty_json(&catalog)?), when).await.map(drop)
 }
 
+/// Gives a partition that was made again the revision that belongs to it when its manifest was lost: the one that the year's
+/// index remembers for these very bytes, else the one after it. Revisions never go back.
+///
+/// # Errors
+/// `Conflict` when somebody published meanwhile, those of the store.
+pub async fn restore_revision(store: &Store, made: &Manifest, remembered: Option<&year_index::DayEntry>) -> Result<()> {
+    let Some(entry) = remembered else { return Ok(()) };
+    let mut manifest = made.clone();
+    if entry.sha256 == made.sha256 {
+        (manifest.revision, manifest.published_at) = (entry.revision.max(made.revision), entry.published_at);
+    } else if entry.revision >= made.revision && made.content.calculation.session_closed {
+        manifest.revision = entry.revision + 1;
+    }
+    let id = made.content.id()?;
+    let there = store.get(&id.manifest_key()).await?;
+    if manifest == *made || Manifest::parse(&there.bytes, &id.manifest_key())? != *made {
+        return Ok(());
+    }
+    let bytes = Bytes::from(manifest.to_json()?);
+    store.put(&id.manifest_key(), bytes, PutWhen::Matches(there.etag)).await.map(drop)
+}
+
 /// What the year's index remembers of a day.
-async fn indexed(store: &Store, id: &PartitionId) -> Result<Option<year_index::DayEntry>> {
+///
+/// # Errors
+/// Those of the store; an index that is not there or damaged remembers nothing.
+pub async fn remembered(store: &Store, id: &PartitionId) -> Result<Option<year_index::DayEntry>> {
     let Some(date) = id.period.day() else { return Ok(None) };
     match year_index::read(store, &id.dataset, &id.symbol, date.year()).await {
         Ok(index) => Ok(index.day(date).cloned()),
@@ -190,7 +216,9 @@ mod tests {
     fn notes_need_no_repair_and_strangers_are_not_touched() {
         assert_eq!(planned(&[(Code::NotCompacted, CAPTURE), (Code::UnknownObject, "junk")]), []);
         let stray = "greeks/symbol=SPY/date=2025-01-15/part-1.parquet";
-        assert!(matches!(planned(&[(Code::StrayObject, stray)]).as_slice(), [Repair::Impossible { key, .. }] if key == stray));
+        assert!(
+            matches!(planned(&[(Code::StrayObject, stray)]).as_slice(), [Repair::Impossible { key, .. }] if key == stray)
+        );
         assert_eq!(planned(&[(Code::IndexMissingDay, INDEX)]), [Repair::Year(spy().0, 2025)]);
     }
 }

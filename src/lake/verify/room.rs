@@ -21,7 +21,7 @@ pub struct Decoded {
 /// How a partition of the dataset stands there.
 #[derive(Debug)]
 pub enum Standing {
-    Whole(Decoded),
+    Whole(Box<Decoded>),
     /// It is there and cannot be judged; that is told already.
     Damaged,
 }

@@ -123,9 +123,15 @@ impl Walk<'_> {
         Ok((report, sound))
     }
 
-    async fn partitions(&self, symbol: &Symbol, date: TradingDate, datasets: &BTreeSet<&'static str>) -> Result<Partitions> {
+    async fn partitions(
+        &self,
+        symbol: &Symbol,
+        date: TradingDate,
+        datasets: &BTreeSet<&'static str>,
+    ) -> Result<Partitions> {
         let room = Arc::clone(&self.room);
-        let wanted: Vec<_> = self.named(datasets).map(|dataset| (dataset, PartitionId::day(dataset.name, symbol, date))).collect();
+        let wanted: Vec<_> =
+            self.named(datasets).map(|dataset| (dataset, PartitionId::day(dataset.name, symbol, date))).collect();
         let stored = self.stored(wanted).await?;
         let mut view = DayView { symbol: symbol.clone(), date, partitions: BTreeMap::new() };
         blocking(move || {
@@ -244,10 +250,12 @@ impl Walk<'_> {
         };
         for dataset in self.datasets.iter().copied().filter(|dataset| dataset.cut == Cut::Day) {
             let id = PartitionId::year(dataset.name, symbol, year);
-            let index: index::Found = self.get(&id.manifest_key()).await?.map(|bytes| {
-                YearIndex::parse(&bytes, &id.manifest_key()).map_err(|error| error.detail().to_owned())
-            });
-            let listed = |date: TradingDate| objects.days.get(&date).is_some_and(|day| day.datasets.contains(dataset.name));
+            let index: index::Found = self
+                .get(&id.manifest_key())
+                .await?
+                .map(|bytes| YearIndex::parse(&bytes, &id.manifest_key()).map_err(|error| error.detail().to_owned()));
+            let listed =
+                |date: TradingDate| objects.days.get(&date).is_some_and(|day| day.datasets.contains(dataset.name));
             let only_in_index = index::known_only_here(&index, listed);
             let dates = objects.days.keys().copied().filter(|date| listed(*date)).chain(only_in_index.iter().copied());
             let dates: BTreeSet<TradingDate> = dates.filter(|date| !doubtful.contains(date)).collect();
@@ -255,7 +263,8 @@ impl Walk<'_> {
             for date in only_in_index {
                 let id = PartitionId::day(dataset.name, symbol, date);
                 if !entries.iter().any(|entry| entry.date == date) && !doubtful.contains(&date) {
-                    let detail = format!("{} names this day; neither its file nor its manifest is there", id.manifest_key());
+                    let detail =
+                        format!("{} names this day; neither its file nor its manifest is there", id.manifest_key());
                     found.report.findings.push(Finding::new(Code::PartitionMissing, id.data_key(), detail));
                     view.doubtful.insert(date);
                 }
@@ -263,7 +272,8 @@ impl Walk<'_> {
             found.report.findings.extend(index::check(&id, &index, &entries, doubtful));
             view.days.insert(dataset.name, entries);
         }
-        let tables = self.named(&objects.tables).map(|dataset| (dataset, PartitionId::year(dataset.name, symbol, year)));
+        let tables =
+            self.named(&objects.tables).map(|dataset| (dataset, PartitionId::year(dataset.name, symbol, year)));
         let stored = self.stored(tables.collect()).await?;
         let room = Arc::clone(&self.room);
         blocking(move || {
