@@ -155,9 +155,27 @@ async fn health(State(context): State<Context>) -> Response {
 fn watch(context: &Context) {
     let metrics = &context.metrics;
     let cache = context.cache.clone();
-    metrics.watch("pitlake_cache_file_bytes", "Bytes of partitions in the cache", Watched::Gauge, move || cache.stats().file_bytes);
+    metrics.watch("pitlake_cache_file_bytes", "Bytes of partitions in the cache", Watched::Gauge, move || {
+        cache.stats().file_bytes
+    });
+    let cache = context.cache.clone();
+    metrics.watch(
+        "pitlake_cache_hits",
+        "Partitions and manifests served without asking the store",
+        Watched::Counter,
+        move || cache.stats().hits,
+    );
+    let cache = context.cache.clone();
+    metrics.watch(
+        "pitlake_cache_fills",
+        "Partitions and manifests fetched from the store",
+        Watched::Counter,
+        move || cache.stats().filled,
+    );
     let row_groups = context.partitions.row_groups().clone();
-    metrics.watch("pitlake_row_group_bytes", "Bytes of decoded row groups in memory", Watched::Gauge, move || row_groups.bytes());
+    metrics.watch("pitlake_row_group_bytes", "Bytes of decoded row groups in memory", Watched::Gauge, move || {
+        row_groups.bytes()
+    });
     let engine = context.engine.clone();
     metrics.watch("pitlake_engine_waiting", "Questions that wait for DuckDB", Watched::Gauge, move || {
         let stats = engine.stats();
@@ -181,7 +199,9 @@ pub fn cores() -> usize {
 /// `Unavailable` when the port is taken or may not be used; the detail names it.
 pub async fn bind(address: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
-        Error::unavailable(format!("cannot listen on {address} ({error}); give another with --listen, port 0 takes a free one"))
-            .caused_by(error)
+        Error::unavailable(format!(
+            "cannot listen on {address} ({error}); give another with --listen, port 0 takes a free one"
+        ))
+        .caused_by(error)
     })
 }

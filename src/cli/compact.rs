@@ -74,7 +74,11 @@ pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &
             Ok(partition) => {
                 written += u64::from(partition.action == "written");
                 if args.json {
-                    line(out, &serde_json::to_string(partition).map_err(|error| Error::internal("outcome").caused_by(error))?)?;
+                    line(
+                        out,
+                        &serde_json::to_string(partition)
+                            .map_err(|error| Error::internal("outcome").caused_by(error))?,
+                    )?;
                 }
             }
             Err(error) => {
@@ -84,7 +88,14 @@ pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &
         }
     }
     if !args.json {
-        line(out, &format!("{} partitions, {written} written, {} as they were", outcomes.len(), outcomes.len() as u64 - written))?;
+        line(
+            out,
+            &format!(
+                "{} partitions, {written} written, {} as they were",
+                outcomes.len(),
+                outcomes.len() as u64 - written
+            ),
+        )?;
         if outcomes.is_empty() {
             line(out, "nothing to compact: no captures match; `pitlake ingest greeks FILE` brings some in")?;
         }
@@ -93,7 +104,8 @@ pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &
 }
 
 fn told(partition: &Partition) -> String {
-    let period = partition.date.map_or_else(|| partition.year.map_or_else(String::new, |y| y.to_string()), |d| d.to_string());
+    let period =
+        partition.date.map_or_else(|| partition.year.map_or_else(String::new, |y| y.to_string()), |d| d.to_string());
     format!(
         "{} {} {period}: {}, revision {}, {}, {} rows, {} bytes",
         partition.dataset,

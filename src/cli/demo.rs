@@ -18,7 +18,10 @@ use crate::{Error, ErrorKind, Result};
 /// The files of `sample-data/`, made by `pitlake generate` (see its README).
 const SAMPLES: [(&str, &[u8]); 2] = [
     ("greeks-SPY-2025-01-14.jsonl.zst", include_bytes!("../../sample-data/greeks-SPY-2025-01-14.jsonl.zst")),
-    ("greeks-SPY-2025-01-16-defects.jsonl.zst", include_bytes!("../../sample-data/greeks-SPY-2025-01-16-defects.jsonl.zst")),
+    (
+        "greeks-SPY-2025-01-16-defects.jsonl.zst",
+        include_bytes!("../../sample-data/greeks-SPY-2025-01-16-defects.jsonl.zst"),
+    ),
 ];
 
 #[derive(Debug, Args)]
@@ -74,14 +77,24 @@ async fn build(store: &Store, clock: &SharedClock) -> Result<()> {
     for (name, bytes) in SAMPLES {
         let input = Box::new(std::io::Cursor::new(bytes));
         let counts = ingest(input, Arc::clone(&instruments), Arc::clone(clock), store, Box::new(|_| {})).await?;
-        println!("{name}: {} captures new, {} rows new, {} there already, {} refused", counts.captures, counts.rows, counts.duplicates, counts.refused);
+        println!(
+            "{name}: {} captures new, {} rows new, {} there already, {} refused",
+            counts.captures, counts.rows, counts.duplicates, counts.refused
+        );
     }
-    let compactor = Compactor { store: store.clone(), instruments, clock: Arc::clone(clock), options: CompactOptions::default() };
+    let compactor =
+        Compactor { store: store.clone(), instruments, clock: Arc::clone(clock), options: CompactOptions::default() };
     let days = compactor.plan(&Selection::default()).await?;
     for outcome in compactor.run(&days, &|_| {}).await {
         let partition = outcome?;
         if partition.action == "written" {
-            println!("{} {}: {} rows, {}", partition.dataset, partition.date.map_or_else(String::new, |date| date.to_string()), partition.rows, partition.condition.as_str());
+            println!(
+                "{} {}: {} rows, {}",
+                partition.dataset,
+                partition.date.map_or_else(String::new, |date| date.to_string()),
+                partition.rows,
+                partition.condition.as_str()
+            );
         }
     }
     if days.is_empty() {

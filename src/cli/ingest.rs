@@ -80,7 +80,10 @@ fn instant(text: &str) -> std::result::Result<DateTime<Utc>, String> {
 }
 
 fn price(text: &str) -> std::result::Result<f64, String> {
-    text.parse().ok().filter(|price: &f64| price.is_finite() && *price > 0.0).ok_or_else(|| "a price above 0".to_owned())
+    text.parse()
+        .ok()
+        .filter(|price: &f64| price.is_finite() && *price > 0.0)
+        .ok_or_else(|| "a price above 0".to_owned())
 }
 
 pub async fn run(args: &IngestArgs, lake: &LakeArgs, clock: SharedClock, out: &mut dyn Write) -> Result<Outcome> {
@@ -151,11 +154,18 @@ async fn greeks(file: &str, instruments: &Arc<Instruments>, clock: &SharedClock,
     counts
 }
 
-async fn chain(file: &str, args: &Chains, instruments: &Instruments, clock: &SharedClock, store: &Store) -> Result<Counts> {
+async fn chain(
+    file: &str,
+    args: &Chains,
+    instruments: &Instruments,
+    clock: &SharedClock,
+    store: &Store,
+) -> Result<Counts> {
     let mut text = String::new();
-    decompress(open(file)?)?.take(CHAIN_BYTES).read_to_string(&mut text).map_err(|error| {
-        Error::invalid(format!("the chain cannot be read as text ({error})")).caused_by(error)
-    })?;
+    decompress(open(file)?)?
+        .take(CHAIN_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|error| Error::invalid(format!("the chain cannot be read as text ({error})")).caused_by(error))?;
     let context = ChainContext { symbol: args.symbol.clone(), at: args.at, spot: args.spot };
     let formula = Formula::new(args.dealers, args.greeks);
     let document = ChainDocument::new(text, context, args.format, &formula)?;

@@ -83,9 +83,9 @@ pub async fn start(
     ready: impl FnOnce(std::net::SocketAddr),
 ) -> Result<Outcome> {
     let server = Server::new(store, clock, options).await?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| crate::Error::unavailable(format!("the listener has no address ({error})")).caused_by(error))?;
+    let address = listener.local_addr().map_err(|error| {
+        crate::Error::unavailable(format!("the listener has no address ({error})")).caused_by(error)
+    })?;
     ready(address);
     server.run(listener, metrics, stopped()).await?;
     Ok(Outcome::Good)

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 use super::exit::wrong_usage;
-use crate::lake::store::{Store, StoreOptions};
 use crate::Result;
+use crate::lake::store::{Store, StoreOptions};
 
 const FILE: &str = "pitlake.toml";
 
@@ -44,7 +44,9 @@ impl LakeArgs {
         let path = self.config.as_deref().unwrap_or(Path::new(FILE));
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.config.is_none() => return Ok(FileSettings::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.config.is_none() => {
+                return Ok(FileSettings::default());
+            }
             Err(error) => return Err(wrong_usage(format!("{} cannot be read ({error})", path.display()))),
         };
         toml::from_str(&text).map_err(|error| wrong_usage(format!("{}: {error}", path.display())))

@@ -80,9 +80,11 @@ pub async fn ingest_chain(
     store: &Store,
 ) -> Result<Counts> {
     let derived = document.derive(instruments)?;
-    let instrument = instruments.get(&derived.chain.symbol).ok_or_else(|| Error::internal("the instrument vanished"))?;
+    let instrument =
+        instruments.get(&derived.chain.symbol).ok_or_else(|| Error::internal("the instrument vanished"))?;
     if derived.exposures.is_empty() {
-        let first = derived.refused.first().map(|refused| format!("; the first: {}", refused.reason)).unwrap_or_default();
+        let first =
+            derived.refused.first().map(|refused| format!("; the first: {}", refused.reason)).unwrap_or_default();
         let count = derived.refused.len();
         return Err(Error::invalid(format!("no row of the chain can be used, {count} were refused{first}")));
     }

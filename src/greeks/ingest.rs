@@ -86,9 +86,12 @@ fn is_csv(start: &[u8]) -> bool {
     let header = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let first = header.first().copied().unwrap_or(b'{');
     let names = String::from_utf8_lossy(header).to_ascii_lowercase();
-    first != b'{' && first != b'[' && names.contains(',') && names.split(',').any(|name| {
-        matches!(name.trim().trim_matches('"'), "timestamp" | "symbol" | "expiration" | "strike")
-    })
+    first != b'{'
+        && first != b'['
+        && names.contains(',')
+        && names
+            .split(',')
+            .any(|name| matches!(name.trim().trim_matches('"'), "timestamp" | "symbol" | "expiration" | "strike"))
 }
 
 fn collect_json(
@@ -119,9 +122,7 @@ fn collect_json(
 
 fn read(reader: &mut Reader<'_>, json: &[u8]) -> Result<Good, Bad> {
     match reader.read(json) {
-        Ok(parsed) => {
-            Ok(Good { instrument: parsed.instrument, date: parsed.date, rows: parsed.strikes.len() as u64 })
-        }
+        Ok(parsed) => Ok(Good { instrument: parsed.instrument, date: parsed.date, rows: parsed.strikes.len() as u64 }),
         Err(refusal) => Err(Bad { refusal, home: reader.home(json) }),
     }
 }
@@ -172,7 +173,8 @@ fn collect_csv(
     writer: &mut Writer,
 ) -> Result<()> {
     let mut source = csv::ReaderBuilder::new().flexible(true).has_headers(true).from_reader(input);
-    let header = source.headers().map_err(|error| Error::invalid(format!("the CSV header cannot be read ({error})")))?;
+    let header =
+        source.headers().map_err(|error| Error::invalid(format!("the CSV header cannot be read ({error})")))?;
     let table = Table::new(header)?;
     let mut batch: Vec<(Piece, std::result::Result<csv::StringRecord, Refusal>)> = Vec::with_capacity(CSV_ROWS);
     let mut row = 0;
@@ -182,7 +184,9 @@ fn collect_csv(
         let more = match source.read_record(&mut record) {
             Ok(more) => more.then_some(Ok(record)),
             Err(error) if error.is_io_error() => {
-                return Err(Error::invalid(format!("the input cannot be read to its end ({error}); nothing of it was taken")));
+                return Err(Error::invalid(format!(
+                    "the input cannot be read to its end ({error}); nothing of it was taken"
+                )));
             }
             Err(error) => Some(Err(Refusal::new("not_utf8", None, format!("the row cannot be read: {error}")))),
         };

@@ -75,7 +75,14 @@ pub struct Findings {
 }
 
 /// Runs every check.
-pub fn check(said: &Said, rows: &[Row], duplicates: u64, sums: &[MinuteSum], session: Option<&Session>, closed: bool) -> Findings {
+pub fn check(
+    said: &Said,
+    rows: &[Row],
+    duplicates: u64,
+    sums: &[MinuteSum],
+    session: Option<&Session>,
+    closed: bool,
+) -> Findings {
     let span = session.map(|session| (session.open.timestamp() / 60, session.close.timestamp() / 60));
     let inside = |minute: i64| span.is_some_and(|(open, close)| open <= minute && minute < close);
     let seen = minutes_seen(sums, span);
@@ -145,7 +152,8 @@ fn outliers(rows: &[Row], session: Option<&Session>) -> Vec<Outlier> {
                 continue;
             }
             for (at, greek) in Greek::ALL.into_iter().enumerate() {
-                let (Some(before), Some(value), Some(after)) = (before.greek(at), this.greek(at), after.greek(at)) else {
+                let (Some(before), Some(value), Some(after)) = (before.greek(at), this.greek(at), after.greek(at))
+                else {
                     continue;
                 };
                 let usual = before.abs().max(after.abs());
@@ -214,14 +222,55 @@ fn reasons(findings: &Findings, said: &Said, duplicates: u64) -> Vec<Reason> {
     let expected = findings.minutes_expected;
     let all = [
         (missing, true, "missing_minutes", format!("{missing} of {expected} session minutes have no row")),
-        (refused, true, "refused_input", format!("{refused} documents of the input were refused and are kept with their reasons")),
-        (findings.outliers.len() as u64, true, "outliers", "values at least ten times both neighbours in time".to_owned()),
-        (findings.coverage.len() as u64, true, "strike_coverage", "minutes whose number of strikes is a fifth off the day's median".to_owned()),
-        (dead, true, "open_interest_near_zero", "a chain was saved before its open interest was there: its exposures are near zero and mean nothing".to_owned()),
-        (unused, false, "chain_rows_unused", "rows of a chain that say too little to be used, kept with their reasons".to_owned()),
-        (duplicates, false, "duplicates", "rows superseded by a later one of the same minute, expiration and strike".to_owned()),
-        (said.late_documents, false, "late_documents", "documents that came after a later minute of their expiration".to_owned()),
-        (findings.outside_session, false, "outside_session", "rows outside the session, kept but not counted".to_owned()),
+        (
+            refused,
+            true,
+            "refused_input",
+            format!("{refused} documents of the input were refused and are kept with their reasons"),
+        ),
+        (
+            findings.outliers.len() as u64,
+            true,
+            "outliers",
+            "values at least ten times both neighbours in time".to_owned(),
+        ),
+        (
+            findings.coverage.len() as u64,
+            true,
+            "strike_coverage",
+            "minutes whose number of strikes is a fifth off the day's median".to_owned(),
+        ),
+        (
+            dead,
+            true,
+            "open_interest_near_zero",
+            "a chain was saved before its open interest was there: its exposures are near zero and mean nothing"
+                .to_owned(),
+        ),
+        (
+            unused,
+            false,
+            "chain_rows_unused",
+            "rows of a chain that say too little to be used, kept with their reasons".to_owned(),
+        ),
+        (
+            duplicates,
+            false,
+            "duplicates",
+            "rows superseded by a later one of the same minute, expiration and strike".to_owned(),
+        ),
+        (
+            said.late_documents,
+            false,
+            "late_documents",
+            "documents that came after a later minute of their expiration".to_owned(),
+        ),
+        (
+            findings.outside_session,
+            false,
+            "outside_session",
+            "rows outside the session, kept but not counted".to_owned(),
+        ),
     ];
     all.into_iter()
         .filter(|(count, ..)| *count > 0)

@@ -68,8 +68,7 @@ impl Aggregate {
                 .over("day", Source::File(day))
                 .over("minutes", Source::File(minutes)),
             None => {
-                let question =
-                    Question::small(self.from_sums(&conditions)).over("minutes", Source::HotTable(minutes));
+                let question = Question::small(self.from_sums(&conditions)).over("minutes", Source::HotTable(minutes));
                 // A plain scan gains nothing from the optimizer, and without it DuckDB keeps the plan.
                 if self.joins() { question } else { question.as_written() }
             }

@@ -123,7 +123,13 @@ mod tests {
             (28_949_552, 20_140, None, [Some(100), Some(1), Some(1)], 1),
             (28_949_554, 20_105, None, [None, Some(7), None], 1),
         ]
-        .map(|(minute, expiration, spot, greeks, strikes)| MinuteSum { minute, expiration, spot, greeks, strikes });
+        .map(|(minute, expiration, spot, greeks, strikes)| MinuteSum {
+            minute,
+            expiration,
+            spot,
+            greeks,
+            strikes,
+        });
         assert_eq!(sums, expected);
     }
 

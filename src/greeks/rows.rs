@@ -173,7 +173,15 @@ mod tests {
     fn row(strike: f64, source: &str, received: &str, sequence: u32, gamma: i64) -> Row {
         let source = instant(source);
         let minute = crate::market::floor_minute(source);
-        Row::new("2025-01-17".parse().unwrap(), strike, minute, source, instant(received), sequence, [Some(gamma), None, Some(0)])
+        Row::new(
+            "2025-01-17".parse().unwrap(),
+            strike,
+            minute,
+            source,
+            instant(received),
+            sequence,
+            [Some(gamma), None, Some(0)],
+        )
     }
 
     #[test]

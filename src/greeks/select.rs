@@ -103,7 +103,8 @@ impl Filter {
                 && strikes[start] <= high;
             if wanted {
                 let minutes = &times[start..end];
-                let rows = start + minutes.partition_point(|time| *time < from)..start + minutes.partition_point(|time| *time < to);
+                let rows = start + minutes.partition_point(|time| *time < from)
+                    ..start + minutes.partition_point(|time| *time < to);
                 match ranges.last_mut() {
                     Some(last) if last.end == rows.start => last.end = rows.end,
                     _ if rows.is_empty() => {}
@@ -176,10 +177,10 @@ pub async fn select(groups: &RowGroups, partition: &OpenPartition, filter: Filte
     let numbers: Vec<usize> =
         (0..metadata.num_row_groups()).filter(|number| filter.may_hold(metadata.row_group(*number))).collect();
     let columns = filter.columns(partition.schema());
-    let schema = Arc::new(partition.schema().project(&columns).map_err(|error| Error::internal("columns").caused_by(error))?);
+    let schema =
+        Arc::new(partition.schema().project(&columns).map_err(|error| Error::internal("columns").caused_by(error))?);
 
-    let held: Option<Vec<Arc<RecordBatch>>> =
-        numbers.iter().map(|number| groups.held(partition, *number)).collect();
+    let held: Option<Vec<Arc<RecordBatch>>> = numbers.iter().map(|number| groups.held(partition, *number)).collect();
     if let Some(batches) = held {
         let slices = batches.iter().map(|batch| slice(batch, &filter, &columns)).collect::<Result<Vec<_>>>()?;
         return Ok((schema, Rows::Ready(slices)));

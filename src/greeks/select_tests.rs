@@ -10,7 +10,10 @@ use super::*;
 /// Sorted rows of (expiration, strike, minute).
 fn batch(rows: &[(i32, i32, i64)]) -> RecordBatch {
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("timestamp", Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.2)).with_timezone("UTC"))),
+        (
+            "timestamp",
+            Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.2)).with_timezone("UTC")),
+        ),
         ("expiration", Arc::new(Date32Array::from_iter_values(rows.iter().map(|row| row.0)))),
         ("strike", Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| f64::from(row.1) / 2.0)))),
     ];

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Int32Array, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder};
+use arrow::array::{
+    ArrayRef, Date32Array, Int32Array, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
+};
 use arrow::datatypes::{DataType, Field, Schema};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
@@ -232,7 +234,10 @@ async fn days(
     let mut date = first;
     while date <= last && (end.is_some() || start.is_some() || !indexes.is_empty()) {
         if days.len() == MOST_DAYS {
-            return Err(Problem::parameter("end", format!("more than {MOST_DAYS} days are asked for; ask for fewer years at once")));
+            return Err(Problem::parameter(
+                "end",
+                format!("more than {MOST_DAYS} days are asked for; ask for fewer years at once"),
+            ));
         }
         let entry = indexes.iter().find(|index| index.year == date.year()).and_then(|index| index.day(date));
         days.push(match entry {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::engine::Engine;
 use crate::http::metrics::Metrics;
 use crate::lake::cache::{Cache, Freshness};
-use crate::lake::indexes::Indexes;
 use crate::lake::head::Partitions;
+use crate::lake::indexes::Indexes;
 use crate::lake::store::Store;
 use crate::market::{Instrument, Instruments, SharedClock, TradingDate};
 
@@ -37,7 +37,9 @@ impl Context {
         match symbol.parse::<crate::market::Symbol>() {
             Ok(symbol) => Err(Problem::new(
                 ProblemType::UnknownSymbol,
-                format!("{symbol} is not known; GET /api/v1/symbols lists what is, and _config/instruments.toml of the lake adds more"),
+                format!(
+                    "{symbol} is not known; GET /api/v1/symbols lists what is, and _config/instruments.toml of the lake adds more"
+                ),
             )),
             Err(error) => Err(Problem::parameter("symbol", error.detail())),
         }

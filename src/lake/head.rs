@@ -91,7 +91,9 @@ impl Partitions {
                     return Err(Error::corrupt(detail));
                 }
                 Verdict::Outdated => {
-                    return Err(Error::unavailable(format!("{id} is being republished all the time; try again in a moment")));
+                    return Err(Error::unavailable(format!(
+                        "{id} is being republished all the time; try again in a moment"
+                    )));
                 }
             }
         }
@@ -117,7 +119,9 @@ impl Partitions {
             Err(error) => return Err(error),
         };
         match manifest {
-            Some(manifest) if manifest.sha256 == file.sha256() => Ok(Verdict::Settled(head(manifest.revision, manifest.content))),
+            Some(manifest) if manifest.sha256 == file.sha256() => {
+                Ok(Verdict::Settled(head(manifest.revision, manifest.content)))
+            }
             // Other bytes that say the same of themselves as the published ones are not another revision but damage.
             Some(manifest) if manifest.content == footer => Ok(Verdict::Damaged),
             other => {
@@ -148,10 +152,5 @@ enum Verdict {
 }
 
 fn head(revision: u32, content: Content) -> Head {
-    Head {
-        revision,
-        condition: content.condition,
-        calculation_version: content.calculation.version.clone(),
-        content,
-    }
+    Head { revision, condition: content.condition, calculation_version: content.calculation.version.clone(), content }
 }

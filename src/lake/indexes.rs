@@ -51,7 +51,13 @@ impl Indexes {
     ///
     /// # Errors
     /// Those of the store, `Corrupt` when it is damaged.
-    pub async fn year(&self, dataset: &str, symbol: &Symbol, year: i32, freshness: Freshness) -> Result<Option<Arc<YearIndex>>> {
+    pub async fn year(
+        &self,
+        dataset: &str,
+        symbol: &Symbol,
+        year: i32,
+        freshness: Freshness,
+    ) -> Result<Option<Arc<YearIndex>>> {
         let key = PartitionId::year(dataset, symbol, year).manifest_key();
         let object = match self.cache.small(&key, freshness).await {
             Ok(object) => object,

@@ -18,7 +18,8 @@ pub async fn load(store: &Store) -> Result<Arc<Instruments>> {
     let key = config_key(FILE);
     match store.get(&key).await {
         Ok(object) => {
-            let text = std::str::from_utf8(&object.bytes).map_err(|_| Error::invalid(format!("{key} is not UTF-8 text")))?;
+            let text =
+                std::str::from_utf8(&object.bytes).map_err(|_| Error::invalid(format!("{key} is not UTF-8 text")))?;
             Instruments::with_overrides(text, &key)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Instruments::builtin()),

@@ -71,7 +71,8 @@ impl RowGroups {
             return Ok(open);
         }
         let source = File::open(file.path()).map_err(|error| damaged(file, error))?;
-        let metadata = ArrowReaderMetadata::load(&source, ArrowReaderOptions::new()).map_err(|error| damaged(file, error))?;
+        let metadata =
+            ArrowReaderMetadata::load(&source, ArrowReaderOptions::new()).map_err(|error| damaged(file, error))?;
         let open = OpenPartition { file: Arc::clone(file), metadata };
         // An open partition pins its file: let go of it when the map does, which is bounded.
         self.open.insert(identity, open.clone());

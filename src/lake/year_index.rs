@@ -83,9 +83,9 @@ impl YearIndex {
         let mut days: BTreeMap<TradingDate, DayEntry> =
             std::mem::take(&mut self.days).into_iter().map(|day| (day.date, day)).collect();
         for entry in manifests.iter().filter_map(DayEntry::of).filter(|entry| entry.date.year() == self.year) {
-            let stale = days.get(&entry.date).is_some_and(|known| {
-                (known.revision, known.published_at) > (entry.revision, entry.published_at)
-            });
+            let stale = days
+                .get(&entry.date)
+                .is_some_and(|known| (known.revision, known.published_at) > (entry.revision, entry.published_at));
             if !stale {
                 days.insert(entry.date, entry);
             }

@@ -385,7 +385,9 @@ pub fn nested(timestamp: &str, expiration: &str, spot: Option<f64>, strikes: &[(
 }
 
 /// Captures as `pitlake generate` makes them.
-pub fn generated(settings: &pitlake::greeks::generate::Settings) -> (Vec<u8>, Option<pitlake::greeks::generate::Truth>) {
+pub fn generated(
+    settings: &pitlake::greeks::generate::Settings,
+) -> (Vec<u8>, Option<pitlake::greeks::generate::Truth>) {
     let mut bytes = Vec::new();
     let instruments = pitlake::market::Instruments::builtin();
     let truth = pitlake::greeks::generate::generate(settings, &instruments, &mut bytes).expect("captures");

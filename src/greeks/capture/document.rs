@@ -85,9 +85,8 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// The refusal, naming the field; the document is refused whole.
     pub fn read(&mut self, json: &[u8]) -> Result<Parsed, Refusal> {
-        let text = std::str::from_utf8(json).map_err(|_| {
-            Refusal::new("not_utf8", None, "the document is not UTF-8 text; convert the file to UTF-8")
-        })?;
+        let text = std::str::from_utf8(json)
+            .map_err(|_| Refusal::new("not_utf8", None, "the document is not UTF-8 text; convert the file to UTF-8"))?;
         let document: Document = serde_json::from_str(text).map_err(|error| blame(text, &error))?;
         self.check(document)
     }

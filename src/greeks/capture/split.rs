@@ -110,10 +110,9 @@ impl<R: Read> Splitter<R> {
         let whole = trimmed.first() == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(trimmed).is_ok();
         // A broken first line of a line-by-line file must not turn the whole file into one unreadable document.
         let mut next_is_whole = || {
-            lines
-                .find(|line| !line.trim_ascii().is_empty())
-                .map(|line| line.trim_ascii())
-                .is_some_and(|line| line.first() == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok())
+            lines.find(|line| !line.trim_ascii().is_empty()).map(|line| line.trim_ascii()).is_some_and(|line| {
+                line.first() == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
+            })
         };
         let lines_mode = whole || (trimmed.first() != Some(&b'[') && trimmed.len() > 1 && next_is_whole());
         self.mode = Some(if lines_mode { Mode::Lines } else { Mode::Braces });

@@ -35,10 +35,7 @@ fn documents(text: &str) -> Vec<String> {
 #[test]
 fn one_document_a_line() {
     let found = split("{\"a\":1}\n\n{\"a\":2}\r\n  {\"a\":3}");
-    assert_eq!(
-        found,
-        [("{\"a\":1}".into(), 1, 1), ("{\"a\":2}".into(), 2, 3), ("{\"a\":3}".into(), 3, 4)]
-    );
+    assert_eq!(found, [("{\"a\":1}".into(), 1, 1), ("{\"a\":2}".into(), 2, 3), ("{\"a\":3}".into(), 3, 4)]);
 }
 
 #[test]

@@ -15,10 +15,8 @@ impl Table {
     /// # Errors
     /// `Invalid` when a needed column is missing or one stands there twice: then no row can be read.
     pub fn new(header: &csv::StringRecord) -> crate::Result<Self> {
-        let columns: Vec<String> = header
-            .iter()
-            .map(|name| name.trim_start_matches('\u{feff}').trim().to_ascii_lowercase())
-            .collect();
+        let columns: Vec<String> =
+            header.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_ascii_lowercase()).collect();
         for needed in NEEDED {
             if !columns.iter().any(|column| column == needed) {
                 return Err(crate::Error::invalid(format!(

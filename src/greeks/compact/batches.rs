@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, Int64Builder, RecordBatch, TimestampMicrosecondArray,
+    Array, ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, Int64Builder, RecordBatch,
+    TimestampMicrosecondArray,
 };
 
 use crate::greeks::day::DayStatistics;
@@ -68,7 +69,8 @@ pub fn days(entries: &[DayEntry]) -> Result<RecordBatch> {
         .iter()
         .map(|entry| {
             serde_json::from_value(entry.day.clone()).map_err(|error| {
-                Error::corrupt(format!("the statistics of {} in the year's index cannot be read", entry.date)).caused_by(error)
+                Error::corrupt(format!("the statistics of {} in the year's index cannot be read", entry.date))
+                    .caused_by(error)
             })
         })
         .collect::<Result<_>>()?;
@@ -103,5 +105,6 @@ fn instants(micros: impl Iterator<Item = Option<i64>>) -> ArrayRef {
 }
 
 fn batch(schema: arrow::datatypes::SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
-    RecordBatch::try_new(schema, columns).map_err(|error| Error::internal("rows do not fit their schema").caused_by(error))
+    RecordBatch::try_new(schema, columns)
+        .map_err(|error| Error::internal("rows do not fit their schema").caused_by(error))
 }

@@ -143,7 +143,8 @@ fn invariants(
     date: TradingDate,
     summed: impl Fn(i64) -> bool,
 ) -> Result<()> {
-    let broken = |number: u8, what: &str| Error::internal(format!("invariant {number} does not hold for {date}: {what}"));
+    let broken =
+        |number: u8, what: &str| Error::internal(format!("invariant {number} does not hold for {date}: {what}"));
     // 1. Nothing is lost and nothing is made up.
     if counts.rows_in != rows.len() as u64 + counts.duplicates {
         return Err(broken(1, "rows in = rows out + duplicates"));
@@ -177,7 +178,8 @@ fn read(
     said: &mut Said,
 ) -> Result<()> {
     let mut part = Part::default();
-    let first_sequence = u32::try_from(said.documents).map_err(|_| Error::invalid("more than four billion documents"))?;
+    let first_sequence =
+        u32::try_from(said.documents).map_err(|_| Error::invalid("more than four billion documents"))?;
     // Decompression runs ahead on a thread of its own while this one parses with rayon.
     std::thread::scope(|scope| {
         let (send, receive) = sync_channel(2);
@@ -247,9 +249,8 @@ fn read_chunk(
                 match (&line.body, captured.dataset.as_str()) {
                     (Body::Refused(note), _) => part.notes.push(note.clone()),
                     (Body::Document(json), CHAINS) => {
-                        let document: ChainDocument = serde_json::from_slice(json).map_err(|error| {
-                            Error::corrupt("a chain in a capture cannot be read").caused_by(error)
-                        })?;
+                        let document: ChainDocument = serde_json::from_slice(json)
+                            .map_err(|error| Error::corrupt("a chain in a capture cannot be read").caused_by(error))?;
                         take_chain(&document, &line, sequence, date, instruments, &mut part)?;
                     }
                     (Body::Document(json), _) => {
@@ -311,7 +312,15 @@ fn take_document(
         part.spots.push(SpotSaid { minute, expiration, source_us, received_us, sequence, spot });
     }
     part.rows.extend(parsed.strikes.iter().map(|row| {
-        Row::new(parsed.expiration, row.strike, parsed.minute, parsed.source_time, line.received_at, sequence, row.greeks)
+        Row::new(
+            parsed.expiration,
+            row.strike,
+            parsed.minute,
+            parsed.source_time,
+            line.received_at,
+            sequence,
+            row.greeks,
+        )
     }));
     Ok(())
 }
@@ -327,7 +336,10 @@ fn take_chain(
     let derived = document.derive(instruments)?;
     let chain = &derived.chain;
     if instruments.get(&chain.symbol).is_none_or(|instrument| instrument.trading_date_of(chain.at) != date) {
-        return Err(Error::invalid(format!("a chain of {} at {} does not belong to {date} any more", chain.symbol, chain.at)));
+        return Err(Error::invalid(format!(
+            "a chain of {} at {} does not belong to {date} any more",
+            chain.symbol, chain.at
+        )));
     }
     part.documents += 1;
     let at = crate::market::floor_minute(chain.at);

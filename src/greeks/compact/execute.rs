@@ -14,7 +14,7 @@ use super::year;
 use crate::greeks::record::{CHAINS, GREEKS, GREEKS_BY_MINUTE};
 use crate::lake::layout::{Key, PartitionId, prefix};
 use crate::lake::manifest::{Condition, Manifest};
-use crate::lake::publish::{Published, before, publish};
+use crate::lake::publish::{Before, Published, before, publish};
 use crate::lake::store::Store;
 use crate::market::{Instrument, Instruments, SharedClock, Symbol, TradingDate};
 use crate::{Error, ErrorKind, Result};
@@ -115,7 +115,9 @@ impl Compactor {
             })
             .buffer_unordered(LOOKED_AT)
             .inspect(|(day, result)| match result {
-                Ok((rows, minutes)) => [rows, minutes].into_iter().for_each(|published| told(&Ok(Outcome::of(published)))),
+                Ok((rows, minutes)) => {
+                    [rows, minutes].into_iter().for_each(|published| told(&Ok(Outcome::of(published))))
+                }
                 Err(error) => {
                     tracing::warn!(symbol = %day.symbol, date = %day.date, %error, "a day was not compacted");
                     told(&Err(copy(error)));
@@ -140,9 +142,9 @@ impl Compactor {
         }
         for ((symbol, year), manifests) in years {
             let done = year::update(&self.store, &symbol, year, &manifests, self.clock.now()).await;
-            let outcome = done.map(|published| Outcome::of(&published)).map_err(|error| {
-                error.while_doing(format!("the year {year} of {symbol}"))
-            });
+            let outcome = done
+                .map(|published| Outcome::of(&published))
+                .map_err(|error| error.while_doing(format!("the year {year} of {symbol}")));
             told(&outcome);
             outcomes.push(outcome);
         }
@@ -161,7 +163,9 @@ impl Compactor {
                 Err(error) if error.kind() == ErrorKind::Conflict => {
                     tracing::debug!(symbol = %day.symbol, date = %day.date, "another compactor was first; reading again");
                 }
-                done => return done.map_err(|error| error.while_doing(format!("compacting {} {}", day.symbol, day.date))),
+                done => {
+                    return done.map_err(|error| error.while_doing(format!("compacting {} {}", day.symbol, day.date)));
+                }
             }
         }
         let detail = format!("{} {} is published by others all the time; run it again", day.symbol, day.date);
@@ -180,12 +184,13 @@ impl Compactor {
         let named: Vec<(&str, &str)> = captures.iter().map(|(dataset, id, _)| (*dataset, id.as_str())).collect();
         if stale(&rows_before, &named, &calculation(&instrument, closed)).is_none()
             && let Some((rows, _)) = &rows_before.manifest
-            && let Some((minutes, _)) = before(&self.store, &minutes_id).await?.manifest
+            && let Before { data: Some(_), manifest: Some((minutes, _)) } = before(&self.store, &minutes_id).await?
         {
             return Ok((Published::Unchanged(rows.clone()), Published::Unchanged(minutes)));
         }
 
-        let _memory = budget.acquire_many(permits).await.map_err(|_| Error::internal("the memory budget was closed"))?;
+        let _memory =
+            budget.acquire_many(permits).await.map_err(|_| Error::internal("the memory budget was closed"))?;
         let minutes_before = before(&self.store, &minutes_id).await?;
         let captured: Vec<Captured> = stream::iter(self.captures(day).await?)
             .map(|(dataset, id, key)| async move {
@@ -208,7 +213,9 @@ impl Compactor {
 
     fn instrument(&self, symbol: &Symbol) -> Result<Arc<Instrument>> {
         self.instruments.get(symbol).cloned().ok_or_else(|| {
-            Error::invalid(format!("there are captures of {symbol}, which is not known; add it to _config/instruments.toml"))
+            Error::invalid(format!(
+                "there are captures of {symbol}, which is not known; add it to _config/instruments.toml"
+            ))
         })
     }
 

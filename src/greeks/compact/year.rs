@@ -9,10 +9,10 @@ use crate::greeks::record::{BY_DAY, CALCULATION, GREEKS, GREEKS_BY_DAY, GREEKS_B
 use crate::lake::catalog;
 use crate::lake::layout::{Key, PartitionId, prefix};
 use crate::lake::manifest::{Calculation, Condition, Content, Counts, Manifest};
+use crate::lake::partition;
 use crate::lake::publish::{Published, before, publish};
 use crate::lake::store::Store;
 use crate::lake::year_index::{self, YearIndex};
-use crate::lake::partition;
 use crate::market::Symbol;
 use crate::{Error, ErrorKind, Result};
 
@@ -22,7 +22,13 @@ const ATTEMPTS: u32 = 20;
 ///
 /// # Errors
 /// Those of the store; `Conflict` when others kept publishing the same year.
-pub async fn update(store: &Store, symbol: &Symbol, year: i32, manifests: &[Manifest], now: DateTime<Utc>) -> Result<Published> {
+pub async fn update(
+    store: &Store,
+    symbol: &Symbol,
+    year: i32,
+    manifests: &[Manifest],
+    now: DateTime<Utc>,
+) -> Result<Published> {
     update_or_rebuild(store, symbol, year, manifests, false, now).await
 }
 

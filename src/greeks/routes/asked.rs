@@ -42,7 +42,10 @@ pub fn day_filter(params: &Params) -> Result<Filter, Problem> {
     if let (Some(low), Some(high)) = (strike_min, strike_max)
         && low > high
     {
-        return Err(Problem::parameter("strike_max", format!("strike_max {high} is below strike_min {low}; swap them")));
+        return Err(Problem::parameter(
+            "strike_max",
+            format!("strike_max {high} is below strike_min {low}; swap them"),
+        ));
     }
     Ok(Filter {
         strike: strike("strike")?,
@@ -64,7 +67,10 @@ fn times(params: &Params, instrument: &Instrument, date: TradingDate) -> Result<
     let (start, end, at) = (instant("start_time")?, instant("end_time")?, instant("at")?);
     if let Some(at) = at {
         if start.is_some() || end.is_some() {
-            return Err(Problem::parameter("at", "'at' names one minute; give it, or start_time and end_time, not both"));
+            return Err(Problem::parameter(
+                "at",
+                "'at' names one minute; give it, or start_time and end_time, not both",
+            ));
         }
         let minute = crate::market::floor_minute(at);
         return Ok((Some(minute), Some(minute + TimeDelta::minutes(1))));

@@ -138,7 +138,10 @@ async fn last_date(context: &Context, instrument: &Instrument) -> Result<Trading
             return Ok(day.date);
         }
     }
-    let detail = format!("the lake has no greeks of {} at all; `pitlake ingest greeks` and `pitlake compact` bring some in", instrument.symbol);
+    let detail = format!(
+        "the lake has no greeks of {} at all; `pitlake ingest greeks` and `pitlake compact` bring some in",
+        instrument.symbol
+    );
     Err(Problem::new(ProblemType::MissingDay, detail))
 }
 
@@ -171,7 +174,8 @@ async fn answer(
             }
             selected => selected?,
         };
-        respond(Answer { schema, envelope: envelope(instrument, date, head), rows }, wanted.format, wanted.encoding).await?
+        respond(Answer { schema, envelope: envelope(instrument, date, head), rows }, wanted.format, wanted.encoding)
+            .await?
     };
     tag.put_on(response.headers_mut());
     put_head(&mut response, wanted, head, &format!("greeks-{}-{date}", instrument.symbol));

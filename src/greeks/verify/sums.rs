@@ -145,7 +145,8 @@ pub fn check_day(
     batches: &[RecordBatch],
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let seen: HashSet<i64> = summed.keys().map(|(minute, _)| *minute).filter(|minute| inside(content, *minute)).collect();
+    let seen: HashSet<i64> =
+        summed.keys().map(|(minute, _)| *minute).filter(|minute| inside(content, *minute)).collect();
     let outside: i64 =
         summed.iter().filter(|((minute, _), _)| !inside(content, *minute)).map(|(_, (strikes, _))| strikes).sum();
     let said = (u64::from(content.minutes_seen), content.counts.outside_session);

@@ -102,9 +102,7 @@ pub async fn respond(answer: Answer, format: Format, encoding: Encoding) -> Resu
             let slices = stream::iter(slices.into_iter().map(Ok)).boxed();
             Body::from_stream(streamed(answer.schema, &answer.envelope, slices, format, encoding)?)
         }
-        Rows::Stream(slices) => {
-            Body::from_stream(streamed(answer.schema, &answer.envelope, slices, format, encoding)?)
-        }
+        Rows::Stream(slices) => Body::from_stream(streamed(answer.schema, &answer.envelope, slices, format, encoding)?),
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -163,9 +161,9 @@ fn whole(
     } else {
         let mut writer = binary(schema, format)?;
         for slice in slices {
-            bytes.append(&mut writer.write(slice)?);
+            writer.write(slice)?.iter().for_each(|part| bytes.extend_from_slice(part));
         }
-        bytes.append(&mut writer.finish()?);
+        writer.finish()?.iter().for_each(|part| bytes.extend_from_slice(part));
     }
     if encoding == Encoding::Identity {
         return Ok(Bytes::from(bytes));
@@ -278,21 +276,27 @@ fn binary_stream(
     format: Format,
 ) -> Result<BoxStream<'static, Result<Bytes>>> {
     let writer = binary(&schema, format)?;
-    let stream = stream::try_unfold((slices, Some(writer)), |(mut slices, writer)| async move {
+    let stream = stream::try_unfold((slices, Some(writer)), move |(mut slices, writer)| async move {
         let Some(mut writer) = writer else { return Ok(None) };
-        match slices.try_next().await? {
+        let (parts, state) = match slices.try_next().await? {
+            // An Arrow column is not copied, so there is nothing to move to another thread.
+            Some(slice) if format == Format::Arrow && slice.ranges.len() == 1 => {
+                let parts = writer.write(&slice)?;
+                (parts, (slices, Some(writer)))
+            }
             Some(slice) => {
                 let written = tokio::task::spawn_blocking(move || {
-                    let bytes = writer.write(&slice)?;
-                    Ok::<_, Error>((bytes, writer))
+                    let parts = writer.write(&slice)?;
+                    Ok::<_, Error>((parts, writer))
                 });
-                let (bytes, writer) = written.await.map_err(stopped)??;
-                Ok(Some((Bytes::from(bytes), (slices, Some(writer)))))
+                let (parts, writer) = written.await.map_err(stopped)??;
+                (parts, (slices, Some(writer)))
             }
-            None => Ok(Some((Bytes::from(writer.finish()?), (slices, None)))),
-        }
+            None => (writer.finish()?, (slices, None)),
+        };
+        Ok::<_, Error>(Some((stream::iter(parts.into_iter().map(Ok)), state)))
     });
-    Ok(stream.try_filter(|piece| futures::future::ready(!piece.is_empty())).boxed())
+    Ok(stream.try_flatten().try_filter(|piece| futures::future::ready(!piece.is_empty())).boxed())
 }
 
 fn encoded_stream(

@@ -1,10 +1,12 @@
 //! Rows as an Arrow IPC stream or a Parquet file, piece by piece. Used by `answer` only.
 
 use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use arrow::ipc::writer::StreamWriter;
+use arrow::ipc::writer::StreamEncoder;
+use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -17,13 +19,13 @@ const PARQUET_ROWS: usize = 120_000;
 
 /// A writer of one binary answer; what is ready is taken from it after each slice.
 pub enum BinaryRows {
-    Arrow(StreamWriter<Vec<u8>>),
+    Arrow(StreamEncoder),
     Parquet(Box<ArrowWriter<Vec<u8>>>),
 }
 
 impl BinaryRows {
     pub fn arrow(schema: &SchemaRef) -> Result<Self> {
-        StreamWriter::try_new(Vec::new(), schema).map(BinaryRows::Arrow).map_err(broken)
+        StreamEncoder::try_new(schema).map(BinaryRows::Arrow).map_err(broken)
     }
 
     pub fn parquet(schema: &SchemaRef) -> Result<Self> {
@@ -36,30 +38,31 @@ impl BinaryRows {
         Ok(BinaryRows::Parquet(Box::new(writer)))
     }
 
-    /// Takes a slice and gives what is ready to be sent.
-    pub fn write(&mut self, slice: &Slice) -> Result<Vec<u8>> {
+    /// Takes a slice and gives what is ready to be sent, in order. An Arrow column of one range is sent from where it lies.
+    pub fn write(&mut self, slice: &Slice) -> Result<Vec<Bytes>> {
+        if slice.rows() == 0 {
+            return Ok(Vec::new());
+        }
         let batch = slice.to_batch().map_err(broken)?;
         match self {
-            BinaryRows::Arrow(writer) => {
-                writer.write(&batch).map_err(broken)?;
-                Ok(std::mem::take(writer.get_mut()))
-            }
+            BinaryRows::Arrow(encoder) => Ok(shared(encoder.encode(&batch).map_err(broken)?)),
             BinaryRows::Parquet(writer) => {
                 writer.write(&batch).map_err(broken)?;
-                Ok(std::mem::take(writer.inner_mut()))
+                Ok(vec![Bytes::from(std::mem::take(writer.inner_mut()))])
             }
         }
     }
 
-    pub fn finish(self) -> Result<Vec<u8>> {
+    pub fn finish(self) -> Result<Vec<Bytes>> {
         match self {
-            BinaryRows::Arrow(mut writer) => {
-                writer.finish().map_err(broken)?;
-                writer.into_inner().map_err(broken)
-            }
-            BinaryRows::Parquet(writer) => writer.into_inner().map_err(broken),
+            BinaryRows::Arrow(encoder) => Ok(shared(encoder.finish().map_err(broken)?)),
+            BinaryRows::Parquet(writer) => Ok(vec![Bytes::from(writer.into_inner().map_err(broken)?)]),
         }
     }
+}
+
+fn shared(buffers: Vec<Buffer>) -> Vec<Bytes> {
+    buffers.into_iter().map(Bytes::from_owner).collect()
 }
 
 impl Slice {

@@ -71,7 +71,10 @@ impl Format {
         }
         best(&accept.join(",")).ok_or_else(|| {
             let ours: Vec<&str> = CHOICES.iter().map(|(_, format)| format.content_type()).collect();
-            Problem::new(ProblemType::NotAcceptable, format!("Accept admits none of {}; or use ?format=", ours.join(", ")))
+            Problem::new(
+                ProblemType::NotAcceptable,
+                format!("Accept admits none of {}; or use ?format=", ours.join(", ")),
+            )
         })
     }
 }

@@ -99,7 +99,12 @@ impl TextRows {
                 DataType::Utf8 => Kind::Text,
                 DataType::List(item) if item.data_type() == &DataType::Utf8 => Kind::TextList,
                 DataType::Boolean => Kind::Bool,
-                other => return Err(Error::internal(format!("column {} has type {other}, which has no text form", field.name()))),
+                other => {
+                    return Err(Error::internal(format!(
+                        "column {} has type {other}, which has no text form",
+                        field.name()
+                    )));
+                }
             };
             let mut block = Block::EMPTY;
             block.push(lead.as_bytes());
@@ -123,7 +128,13 @@ impl TextRows {
     ///
     /// # Errors
     /// `Internal` when the batch does not have the schema.
-    pub fn write(&mut self, batch: &RecordBatch, ranges: &[Range<usize>], first: bool, out: &mut Vec<u8>) -> Result<()> {
+    pub fn write(
+        &mut self,
+        batch: &RecordBatch,
+        ranges: &[Range<usize>],
+        first: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
         if batch.num_columns() != self.columns.len() {
             return Err(Error::internal("an answer's rows do not have its columns"));
         }
@@ -132,7 +143,8 @@ impl TextRows {
             Style::Ndjson => (b"{", b"}\n", b""),
             Style::Csv => (b"", b"\n", b""),
         };
-        let values: Vec<Values> = batch.columns().iter().map(|column| Values::of(column.as_ref())).collect::<Result<_>>()?;
+        let values: Vec<Values> =
+            batch.columns().iter().map(|column| Values::of(column.as_ref())).collect::<Result<_>>()?;
         // Every fixed-size column takes at most its lead and one block, and a copy needs a block's room; text makes its
         // own room.
         let row_room = 2 * BLOCK * (self.columns.len() + 2);
@@ -321,7 +333,8 @@ fn render_instant(micros: i64, style: Style) -> Result<Block> {
 }
 
 fn render_date(days: i32, style: Style) -> Result<Block> {
-    let date = NaiveDate::from_epoch_days(days).ok_or_else(|| Error::corrupt(format!("{days} is not a date in days")))?;
+    let date =
+        NaiveDate::from_epoch_days(days).ok_or_else(|| Error::corrupt(format!("{days} is not a date in days")))?;
     Ok(quoted(&date.to_string(), style))
 }
 

@@ -14,8 +14,12 @@ fn batch() -> RecordBatch {
         (
             "timestamp",
             Arc::new(
-                TimestampMicrosecondArray::from(vec![1_736_951_400_000_000, 1_736_951_460_000_000, 1_736_951_460_000_123])
-                    .with_timezone("UTC"),
+                TimestampMicrosecondArray::from(vec![
+                    1_736_951_400_000_000,
+                    1_736_951_460_000_000,
+                    1_736_951_460_000_123,
+                ])
+                .with_timezone("UTC"),
             ),
         ),
         ("expiration", Arc::new(Date32Array::from(vec![20_105, 20_105, 20_140]))),

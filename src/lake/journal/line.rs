@@ -49,7 +49,8 @@ pub fn print_document(received_at: DateTime<Utc>, document: &[u8], out: &mut Vec
 
 /// Appends one refusal line.
 pub fn print_note(received_at: DateTime<Utc>, note: &Note, out: &mut Vec<u8>) -> Result<()> {
-    let json = serde_json::to_vec(note).map_err(|error| Error::internal("a note could not be written").caused_by(error))?;
+    let json =
+        serde_json::to_vec(note).map_err(|error| Error::internal("a note could not be written").caused_by(error))?;
     print(received_at, REFUSED, &json, out);
     Ok(())
 }
@@ -107,7 +108,13 @@ mod tests {
 
     #[test]
     fn a_note_comes_back() {
-        let note = Note { code: "not_json".into(), place: "document 2, line 2".into(), field: None, timestamp: None, reason: "x".into() };
+        let note = Note {
+            code: "not_json".into(),
+            place: "document 2, line 2".into(),
+            field: None,
+            timestamp: None,
+            reason: "x".into(),
+        };
         let mut out = Vec::new();
         print_note(instant(), &note, &mut out).unwrap();
         assert_eq!(parse_line(&out[..out.len() - 1]).unwrap().body, Body::Refused(note));

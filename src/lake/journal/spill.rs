@@ -73,7 +73,10 @@ impl Spill {
     fn write_line(&mut self) -> Result<()> {
         if self.encoder.is_none() {
             let file = OpenOptions::new().append(true).open(&self.path).map_err(io)?;
-            self.encoder = Some(zstd::Encoder::new(file, ZSTD_LEVEL).map_err(io)?);
+            let mut encoder = zstd::Encoder::new(file, ZSTD_LEVEL).map_err(io)?;
+            // The id covers what was said; this covers every byte, times of receipt too.
+            encoder.include_checksum(true).map_err(io)?;
+            self.encoder = Some(encoder);
         }
         match &mut self.encoder {
             Some(encoder) => encoder.write_all(&self.line).map_err(io),

@@ -157,7 +157,8 @@ impl Writer {
             let spill = Spill::create(self.folder.path(), &format!("{symbol}-{date}"))?;
             self.spills.insert(at.clone(), spill);
         }
-        let spill = self.spills.get_mut(&at).ok_or_else(|| Error::internal("a capture vanished while it was written"))?;
+        let spill =
+            self.spills.get_mut(&at).ok_or_else(|| Error::internal("a capture vanished while it was written"))?;
         spill.touched = self.appends;
         Ok(spill)
     }
@@ -185,7 +186,8 @@ impl Writer {
                 continue;
             }
             let (path, id, digests) = spill.finish()?;
-            let (new, held) = self.store_capture(store, &symbol, date, &id, &path, &digests, &mut counts.captures).await?;
+            let (new, held) =
+                self.store_capture(store, &symbol, date, &id, &path, &digests, &mut counts.captures).await?;
             counts.rows += new;
             counts.duplicates += held;
             std::fs::remove_file(&path).map_err(io)?;
@@ -205,7 +207,8 @@ impl Writer {
         captures: &mut u64,
     ) -> Result<(u64, u64)> {
         let all: u64 = digests.iter().map(|(_, rows)| rows).sum();
-        let key = Key::Capture { dataset: self.dataset.clone(), symbol: symbol.clone(), date, id: id.to_owned() }.to_string();
+        let key =
+            Key::Capture { dataset: self.dataset.clone(), symbol: symbol.clone(), date, id: id.to_owned() }.to_string();
         let there: Vec<_> = store.list(&prefix::captures_on(&self.dataset, symbol, date)).try_collect().await?;
         if there.iter().any(|object| object.key == key) {
             return Ok((0, all));

@@ -98,6 +98,7 @@ fn is_of_manifest(finding: &Finding) -> bool {
 /// `Corrupt` when the file is not one of this partition, or there is no manifest to compare it with and the year's index
 /// remembers other bytes: a checksum of damaged bytes would make them look right; `Conflict` when somebody published meanwhile, those of the store.
 pub async fn manifest_from_footer(store: &Store, id: &PartitionId, now: DateTime<Utc>) -> Result<Manifest> {
+    let now = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);
     let before = publish::before(store, id).await?;
     let key = id.data_key();
     let data = store.get(&key).await?.bytes;

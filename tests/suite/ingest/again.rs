@@ -44,7 +44,11 @@ fn the_same_file_twice_changes_nothing(lake: &Lake) {
 fn an_overlapping_file_adds_only_what_is_new(lake: &Lake) {
     assert_eq!(lake.ingest_lines(&minutes(0..60)), counts(1, 60, 120, 0, 0));
     assert_eq!(lake.ingest_lines(&minutes(40..100)), counts(1, 60, 80, 40, 0));
-    assert_eq!(lake.ingest_lines(&minutes(0..100)), counts(1, 100, 0, 200, 0), "nothing in it is new, but it was never said as a whole");
+    assert_eq!(
+        lake.ingest_lines(&minutes(0..100)),
+        counts(1, 100, 0, 200, 0),
+        "nothing in it is new, but it was never said as a whole"
+    );
     lake.compact(&[]);
     assert_eq!(lake.strikes("SPY", "2025-01-15").len(), 200);
     let manifest = lake.manifest("SPY", "2025-01-15");
@@ -60,7 +64,8 @@ fn repeats_within_one_file_are_counted(lake: &Lake) {
 
 fn several_files_and_days_in_one_run(lake: &Lake) {
     let first = lake.file("a.jsonl", minutes(0..3).join("\n"));
-    let second = lake.file("b.jsonl", minutes(3..5).join("\n").replace("2025-01-15", "2025-01-16") + "\n" + &minutes(5..6)[0]);
+    let second =
+        lake.file("b.jsonl", minutes(3..5).join("\n").replace("2025-01-15", "2025-01-16") + "\n" + &minutes(5..6)[0]);
     let ran = lake.run(&["ingest", "greeks", "--json", &first, &second]).ends(0);
     assert_eq!(ran.json(), counts(3, 6, 12, 0, 0));
     assert_eq!(ran.stdout.lines().count(), 1, "one object for all files");

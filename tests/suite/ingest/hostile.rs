@@ -15,10 +15,19 @@ on_every_store!(
 );
 
 fn an_empty_file_is_told(lake: &Lake) {
-    for (name, bytes) in [("empty", &b""[..]), ("blank", b" \n\r\n\t\n"), ("list", b"[]"), ("header.csv", b"timestamp,symbol,expiration,strike\n")] {
+    for (name, bytes) in [
+        ("empty", &b""[..]),
+        ("blank", b" \n\r\n\t\n"),
+        ("list", b"[]"),
+        ("header.csv", b"timestamp,symbol,expiration,strike\n"),
+    ] {
         let file = lake.file(name, bytes);
         let ran = lake.run(&["ingest", "greeks", "--json", &file]).ends(1);
-        assert_eq!(ran.json(), json!({"captures": 0, "documents": 0, "rows": 0, "duplicates": 0, "refused": 0}), "{name}");
+        assert_eq!(
+            ran.json(),
+            json!({"captures": 0, "documents": 0, "rows": 0, "duplicates": 0, "refused": 0}),
+            "{name}"
+        );
         assert!(ran.stderr.contains(name) && ran.stderr.contains("no document"), "{}", ran.stderr);
     }
     assert!(lake.objects().is_empty());
@@ -46,7 +55,14 @@ fn bytes_that_are_no_text_are_refused(lake: &Lake) {
 
 fn a_torn_gzip_is_taken_not_at_all(lake: &Lake) {
     let lines: Vec<String> = (0..2_000)
-        .map(|at| nested(&format!("2025-01-15T15:{:02}:00Z", at % 60), "2025-01-17", None, &[(500.0 + f64::from(at), 1, 2, 3)]))
+        .map(|at| {
+            nested(
+                &format!("2025-01-15T15:{:02}:00Z", at % 60),
+                "2025-01-17",
+                None,
+                &[(500.0 + f64::from(at), 1, 2, 3)],
+            )
+        })
         .collect();
     let text = lines.join("\n");
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -56,7 +72,12 @@ fn a_torn_gzip_is_taken_not_at_all(lake: &Lake) {
     let mut flipped = gzip.clone();
     let middle = flipped.len() / 2;
     flipped[middle] ^= 0x10;
-    for (name, bytes) in [("torn.gz", &gzip[..gzip.len() * 2 / 3]), ("torn.zst", &zstd[..zstd.len() * 2 / 3]), ("flipped.gz", &flipped), ("head.gz", &gzip[..5])] {
+    for (name, bytes) in [
+        ("torn.gz", &gzip[..gzip.len() * 2 / 3]),
+        ("torn.zst", &zstd[..zstd.len() * 2 / 3]),
+        ("flipped.gz", &flipped),
+        ("head.gz", &gzip[..5]),
+    ] {
         let ran = lake.run(&["ingest", "greeks", "--json", &lake.file(name, bytes)]).ends(1);
         assert_eq!(ran.json()["documents"], 0, "{name}");
         assert!(ran.stderr.contains(name) && ran.stderr.contains("cannot be read"), "{}", ran.stderr);
@@ -66,7 +87,8 @@ fn a_torn_gzip_is_taken_not_at_all(lake: &Lake) {
 
 /// A document in one line, longer than any that is taken.
 fn enormous() -> Vec<u8> {
-    let mut text = br#"{"timestamp":"2025-01-15T15:00:00Z","symbol":"SPY","expiration":"2025-01-17","strikes":["#.to_vec();
+    let mut text =
+        br#"{"timestamp":"2025-01-15T15:00:00Z","symbol":"SPY","expiration":"2025-01-17","strikes":["#.to_vec();
     let mut strike = 1_000_000;
     while text.len() < 70_000_000 {
         text.extend_from_slice(format!(r#"{{"strike":{strike},"gamma":1,"vanna":2,"charm":3}},"#).as_bytes());
@@ -78,7 +100,8 @@ fn enormous() -> Vec<u8> {
 }
 
 fn a_document_of_seventy_megabytes_is_refused_alone(lake: &Lake) {
-    let good = |minute: i32| nested(&format!("2025-01-15T16:{minute:02}:00Z"), "2025-01-17", None, &[(580.0, 1, 2, 3)]) + "\n";
+    let good =
+        |minute: i32| nested(&format!("2025-01-15T16:{minute:02}:00Z"), "2025-01-17", None, &[(580.0, 1, 2, 3)]) + "\n";
     let enormous = enormous();
     let in_the_middle = [good(1).as_bytes(), &enormous, good(2).as_bytes()].concat();
     let at_the_start = [&enormous, good(3).as_bytes(), good(4).as_bytes()].concat();
@@ -100,10 +123,22 @@ fn write_day(date: &str, out: &mut impl Write) -> std::io::Result<()> {
     for minute in 0..390 {
         for expiration in 0..10 {
             line.clear();
-            write!(line, r#"{{"timestamp":"{date}T{:02}:{:02}:00Z","symbol":"SPY","expiration":"2025-02-{:02}","spot":588.12,"strikes":["#, 15 + minute / 60, minute % 60, expiration + 1)?;
+            write!(
+                line,
+                r#"{{"timestamp":"{date}T{:02}:{:02}:00Z","symbol":"SPY","expiration":"2025-02-{:02}","spot":588.12,"strikes":["#,
+                15 + minute / 60,
+                minute % 60,
+                expiration + 1
+            )?;
             for strike in 0..300 {
                 let dollars = (minute * 7919 + strike * 104_729 + expiration * 31) % 100_000_003;
-                write!(line, r#"{{"strike":{},"gamma":{dollars},"vanna":{},"charm":-{}}},"#, 400 + strike, dollars / 3, dollars / 7)?;
+                write!(
+                    line,
+                    r#"{{"strike":{},"gamma":{dollars},"vanna":{},"charm":-{}}},"#,
+                    400 + strike,
+                    dollars / 3,
+                    dollars / 7
+                )?;
             }
             line.pop();
             line.extend_from_slice(b"]}\n");
@@ -127,11 +162,8 @@ fn memory_does_not_grow_with_the_input() {
         return;
     }
     let lake = Lake::in_folder();
-    let mut child = lake
-        .command(&["ingest", "greeks", "--json", "-"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
+    let mut child =
+        lake.command(&["ingest", "greeks", "--json", "-"]).stdin(Stdio::piped()).spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("a pipe");
     for date in ["2025-01-13", "2025-01-14", "2025-01-15", "2025-01-16", "2025-01-17"] {
         write_day(date, &mut stdin).expect("the program reads");

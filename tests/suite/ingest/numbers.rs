@@ -5,7 +5,9 @@ use crate::pitlake_binary::{Lake, on_every_store};
 on_every_store!(dollars_are_rounded_half_to_even, the_largest_numbers_are_exact, the_capture_keeps_the_number_as_sent);
 
 fn document(strike: &str, gamma: &str) -> String {
-    format!(r#"{{"timestamp":"2025-01-15T15:00:00Z","symbol":"SPY","expiration":"2025-01-17","strike":{strike},"gamma_exposure":{gamma}}}"#)
+    format!(
+        r#"{{"timestamp":"2025-01-15T15:00:00Z","symbol":"SPY","expiration":"2025-01-17","strike":{strike},"gamma_exposure":{gamma}}}"#
+    )
 }
 
 /// What each text of a gamma becomes, one strike each.
@@ -18,7 +20,19 @@ fn stored(lake: &Lake, texts: &[&str]) -> Vec<i64> {
 }
 
 fn dollars_are_rounded_half_to_even(lake: &Lake) {
-    let texts = ["0.5", "1.5", "2.5", "-0.5", "-1.5", "-2.5", "0.49999999999999994", "0.5000000000000001", "1e-300", "12345.5", "12346.5"];
+    let texts = [
+        "0.5",
+        "1.5",
+        "2.5",
+        "-0.5",
+        "-1.5",
+        "-2.5",
+        "0.49999999999999994",
+        "0.5000000000000001",
+        "1e-300",
+        "12345.5",
+        "12346.5",
+    ];
     assert_eq!(stored(lake, &texts), [0, 2, 2, 0, -2, -2, 0, 1, 0, 12346, 12346]);
 }
 

@@ -109,7 +109,8 @@ fn rejected(lake: &Lake) -> Vec<Value> {
 
 fn each_fault_is_refused_with_its_place_and_field(lake: &Lake) {
     let faults = faults();
-    let good = |minute: usize| nested(&format!("2025-01-15T15:{minute:02}:00Z"), "2025-01-17", None, &[(580.0, 1, 2, 3)]);
+    let good =
+        |minute: usize| nested(&format!("2025-01-15T15:{minute:02}:00Z"), "2025-01-17", None, &[(580.0, 1, 2, 3)]);
     let mut lines = Vec::new();
     for (at, (document, ..)) in faults.iter().enumerate() {
         lines.push(good(at));
@@ -127,7 +128,8 @@ fn each_fault_is_refused_with_its_place_and_field(lake: &Lake) {
         assert!(reason.len() > 10, "{told}");
         assert!(told["received_at"].is_string());
     }
-    let expected = json!({"captures": 1, "documents": good_ones, "rows": good_ones, "duplicates": 0, "refused": good_ones});
+    let expected =
+        json!({"captures": 1, "documents": good_ones, "rows": good_ones, "duplicates": 0, "refused": good_ones});
     assert_eq!(counts, expected);
     lake.compact(&[]);
     lake.is_sound();

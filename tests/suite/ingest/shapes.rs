@@ -35,11 +35,20 @@ fn both_shapes_and_csv_make_the_same_rows(lake: &Lake) {
         lakes.iter().zip([("nested.jsonl", NESTED, 2), ("flat.jsonl", FLAT, 3), ("rows.csv", CSV, 3)])
     {
         let counts = lake.ingest(&lake.file(name, text));
-        assert_eq!(counts, json!({"captures": 1, "documents": documents, "rows": 3, "duplicates": 0, "refused": 0}), "{name}");
+        assert_eq!(
+            counts,
+            json!({"captures": 1, "documents": documents, "rows": 3, "duplicates": 0, "refused": 0}),
+            "{name}"
+        );
         lake.compact(&[]);
         lake.is_sound();
     }
-    let row = |at: &str, expiration: &str, strike, greeks| StrikeRow { at: micros(at), expiration: days(expiration), strike, greeks };
+    let row = |at: &str, expiration: &str, strike, greeks| StrikeRow {
+        at: micros(at),
+        expiration: days(expiration),
+        strike,
+        greeks,
+    };
     let by_hand = [
         row("2025-01-15T19:32:00Z", "2025-01-17", 580.0, [Some(-52_000_000), Some(12_000_000), Some(-4_500_000)]),
         row("2025-01-15T19:32:00Z", "2025-01-17", 585.0, [Some(1_500_000), None, None]),
@@ -95,7 +104,14 @@ fn every_layout_is_the_same_capture(lake: &Lake) {
     let windows = NESTED.replace('\n', "\r\n");
     let marked = format!("\u{feff}{NESTED}");
     let blank_lines = format!("\n\n{}\n", NESTED.replace('\n', "\n\n"));
-    let layouts = [("pretty", &pretty), ("array", &array), ("pretty array", &pretty_array), ("CRLF", &windows), ("BOM", &marked), ("blank lines", &blank_lines)];
+    let layouts = [
+        ("pretty", &pretty),
+        ("array", &array),
+        ("pretty array", &pretty_array),
+        ("CRLF", &windows),
+        ("BOM", &marked),
+        ("blank lines", &blank_lines),
+    ];
     assert_eq!(lake.ingest(&lake.file("lines", NESTED))["captures"], 1);
     let before = lake.objects();
     for (name, text) in layouts {

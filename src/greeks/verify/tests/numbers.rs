@@ -184,3 +184,24 @@ async fn a_later_nullable_column_is_fine_and_another_is_not() {
         assert_eq!(damage, expected);
     }
 }
+
+/// Before the open and after the close; on the 14th nothing else was said.
+#[tokio::test]
+async fn rows_outside_the_session_are_no_damage() {
+    let lake = Lake::new().await;
+    for time in ["2025-01-14T08:00:00-05:00", "2025-01-16T17:10:00-05:00"] {
+        let document = format!(
+            r#"{{"timestamp":"{time}","symbol":"SPY","expiration":"2025-01-17","spot":590.5,"strikes":[{{"strike":590.0,"gamma":5}}]}}"#
+        );
+        lake.ingest(document.into_bytes()).await;
+    }
+    lake.compact().await;
+    let report = lake.verify().await;
+    let damage: Vec<_> = report.findings.iter().filter(|finding| finding.is_damage()).collect();
+    assert!(damage.is_empty(), "{damage:?}");
+    // Five strikes of two expirations at 390 minutes of two days, and one row each of the two documents.
+    let rows = 2 * (2 * 5 * 390) + 2;
+    // The lone row of the 14th counts, as the day has no others; the one after the close on the 16th does not.
+    let minutes = 2 * (2 * 390) + 1;
+    assert_eq!(report.rows, rows + minutes + 3);
+}
