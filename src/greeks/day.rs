@@ -50,7 +50,7 @@ pub fn statistics(sums: &[MinuteSum], rows: &[Row]) -> Result<DayStatistics> {
     let spots = || admitted.iter().filter_map(|minute| minute.iter().find_map(|sum| sum.spot));
     let mut statistics = DayStatistics {
         spot_open: spots().next(),
-        spot_close: spots().last(),
+        spot_close: spots().next_back(),
         gamma: level(&admitted, 0)?,
         vanna: level(&admitted, 1)?,
         charm: level(&admitted, 2)?,

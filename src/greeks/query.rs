@@ -68,7 +68,7 @@ impl Aggregate {
                 .over("day", Source::File(day))
                 .over("minutes", Source::File(minutes)),
             None => {
-                let question = Question::small(self.from_sums(&conditions)).over("minutes", Source::HotTable(minutes));
+                let question = Question::small(self.over_sums(&conditions)).over("minutes", Source::HotTable(minutes));
                 // A plain scan gains nothing from the optimizer, and without it DuckDB keeps the plan.
                 if self.joins() { question } else { question.as_written() }
             }
@@ -77,7 +77,7 @@ impl Aggregate {
     }
 
     /// SQL over the minute sums alone, as little of it as will do: it is asked most.
-    fn from_sums(&self, conditions: &str) -> String {
+    fn over_sums(&self, conditions: &str) -> String {
         match self.by {
             By::Expiration => format!(
                 "SELECT timestamp, expiration, {}strikes, spot FROM {{minutes}} {conditions} ORDER BY timestamp, expiration",

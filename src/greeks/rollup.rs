@@ -51,9 +51,9 @@ pub fn by_minute(rows: &[Row], spots: &[SpotSaid], counts: impl Fn(i64) -> bool)
         }
         for (minute, sum) in (first..).zip(minutes).filter(|(_, sum)| sum.strikes > 0) {
             let mut greeks = [None; 3];
-            for at in 0..3 {
+            for (at, greek) in greeks.iter_mut().enumerate() {
                 if sum.known[at] {
-                    greeks[at] = Some(fits(sum.total[at])?);
+                    *greek = Some(fits(sum.total[at])?);
                 }
             }
             let spot = spots.get(&(minute, expiration)).map(|said| said.spot);

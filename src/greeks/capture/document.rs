@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
             ));
         }
         let spot = match document.spot {
-            Some(spot) if !(spot > 0.0) => {
+            Some(spot) if spot.is_nan() || spot <= 0.0 => {
                 let reason = format!("spot {spot} is not positive; leave the field out when it is unknown");
                 return Err(Refusal::new("spot_not_positive", "spot".to_owned(), reason));
             }
@@ -246,7 +246,7 @@ fn strike_row(
     greeks: [Option<f64>; 3],
     name: impl Fn(Option<usize>) -> String,
 ) -> Result<StrikeRow, Refusal> {
-    if !(strike > 0.0) {
+    if strike.is_nan() || strike <= 0.0 {
         let reason = format!("strike {strike} is not positive");
         return Err(Refusal::new("strike_not_positive", name(None), reason));
     }
@@ -260,7 +260,7 @@ fn strike_row(
     let mut dollars = [None; 3];
     for (at, greek) in greeks.into_iter().enumerate() {
         if let Some(value) = greek {
-            if !(value.abs() <= LARGEST) {
+            if value.is_nan() || value.abs() > LARGEST {
                 return Err(out_of_range(value, name(Some(at))));
             }
             dollars[at] = Some(whole_dollars(value));

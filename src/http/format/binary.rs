@@ -19,13 +19,13 @@ const PARQUET_ROWS: usize = 120_000;
 
 /// A writer of one binary answer; what is ready is taken from it after each slice.
 pub enum BinaryRows {
-    Arrow(StreamEncoder),
+    Arrow(Box<StreamEncoder>),
     Parquet(Box<ArrowWriter<Vec<u8>>>),
 }
 
 impl BinaryRows {
     pub fn arrow(schema: &SchemaRef) -> Result<Self> {
-        StreamEncoder::try_new(schema).map(BinaryRows::Arrow).map_err(broken)
+        StreamEncoder::try_new(schema).map(|encoder| BinaryRows::Arrow(Box::new(encoder))).map_err(broken)
     }
 
     pub fn parquet(schema: &SchemaRef) -> Result<Self> {

@@ -28,6 +28,14 @@ pub struct Spill {
     pub touched: u64,
 }
 
+/// A capture ready to be stored.
+pub struct Finished {
+    pub path: PathBuf,
+    pub id: String,
+    /// What each document hashes to, with its rows, in order.
+    pub digests: Vec<(DocumentDigest, u64)>,
+}
+
 impl Spill {
     pub fn create(folder: &Path, name: &str) -> Result<Self> {
         let path = folder.join(format!("{name}.zst"));
@@ -93,7 +101,7 @@ impl Spill {
     }
 
     /// Ends the capture: its file, its id, and what each document hashes to with its rows.
-    pub fn finish(mut self) -> Result<(PathBuf, String, Vec<(DocumentDigest, u64)>)> {
+    pub fn finish(mut self) -> Result<Finished> {
         self.rest()?;
         self.digests.flush().map_err(io)?;
         let mut bytes = Vec::new();
@@ -109,7 +117,7 @@ impl Spill {
             })
             .collect();
         let id = hex::encode(&self.identity.finalize()[..16]);
-        Ok((self.path, id, digests))
+        Ok(Finished { path: self.path, id, digests })
     }
 }
 

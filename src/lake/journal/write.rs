@@ -1,7 +1,6 @@
 //! Writes captures: documents go in one by one, captures come out whole when the input ends. Called by rooms' ingest.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -11,7 +10,7 @@ use tempfile::TempDir;
 
 use super::line::Note;
 use super::read;
-use super::spill::{Spill, io};
+use super::spill::{Finished, Spill, io};
 use crate::lake::layout::{Key, prefix};
 use crate::lake::store::{PutWhen, Store};
 use crate::market::{Symbol, TradingDate};
@@ -185,27 +184,24 @@ impl Writer {
             if spill.documents == 0 {
                 continue;
             }
-            let (path, id, digests) = spill.finish()?;
-            let (new, held) =
-                self.store_capture(store, &symbol, date, &id, &path, &digests, &mut counts.captures).await?;
+            let finished = spill.finish()?;
+            let (new, held) = self.store_capture(store, &symbol, date, &finished, &mut counts.captures).await?;
             counts.rows += new;
             counts.duplicates += held;
-            std::fs::remove_file(&path).map_err(io)?;
+            std::fs::remove_file(&finished.path).map_err(io)?;
         }
         Ok(counts)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one capture has that many parts and this is its only caller")]
     async fn store_capture(
         &self,
         store: &Store,
         symbol: &Symbol,
         date: TradingDate,
-        id: &str,
-        path: &Path,
-        digests: &[([u8; 16], u64)],
+        finished: &Finished,
         captures: &mut u64,
     ) -> Result<(u64, u64)> {
+        let Finished { path, id, digests } = finished;
         let all: u64 = digests.iter().map(|(_, rows)| rows).sum();
         let key =
             Key::Capture { dataset: self.dataset.clone(), symbol: symbol.clone(), date, id: id.to_owned() }.to_string();
