@@ -10,6 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::engine::{Engine, EngineOptions};
@@ -85,7 +86,7 @@ impl Server {
         watch(&context);
         let keys = Arc::new(KeyStore::new(store, Arc::clone(&clock)));
         let places = admission::Places::new(options.max_requests, Arc::clone(&metrics));
-        let (rooms, document) = OpenApiRouter::with_openapi(openapi::frame())
+        let (rooms, document) = OpenApiRouter::with_openapi(openapi::frame().merge_from(ServerDocument::openapi()))
             .merge(catalog::router(DATASETS))
             .merge(crate::greeks::routes::router())
             .split_for_parts();
@@ -139,8 +140,25 @@ impl Server {
     }
 }
 
+/// The routes that stand outside the rooms' routers.
+#[derive(OpenApi)]
+#[openapi(paths(health, metrics))]
+struct ServerDocument;
+
+/// Prometheus metrics, for clients on the server's machine or on the listener of `--metrics-listen`.
+#[utoipa::path(
+    get, path = "/metrics", tag = "server", security(()),
+    responses((status = 200, description = "Text in Prometheus' exposition format", content_type = "text/plain"))
+)]
+#[expect(dead_code, reason = "documents the route; what answers it is a closure over the metrics alone")]
+async fn metrics() {}
+
 /// Alive, and whether the lake can be reached: 200 either way when alive, so that an unreachable store does not make an
 /// orchestrator kill a process that serves its cache; `lake` says which.
+#[utoipa::path(
+    get, path = "/health", tag = "server", security(()),
+    responses((status = 200, description = "status, version, and whether the lake is reachable"))
+)]
 async fn health(State(context): State<Context>) -> Response {
     let checked = tokio::time::timeout(std::time::Duration::from_secs(3), context.store.check()).await;
     let lake = match checked {

@@ -64,7 +64,7 @@ pub async fn run(args: &DemoArgs, clock: SharedClock) -> Result<Outcome> {
 /// Calls that work as pasted.
 fn calls(url: &str) -> [String; 5] {
     [
-        format!("curl -s '{url}/api/v1/greeks/SPY/coverage?format=csv'"),
+        format!("curl -s '{url}/api/v1/greeks/SPY/coverage?start=2025-01-13&end=2025-01-17&format=csv'"),
         format!("curl -s '{url}/api/v1/greeks/SPY/2025-01-15?at=14:32&strike_min=580&strike_max=590&format=csv'"),
         format!("curl -s '{url}/api/v1/greeks/SPY/2025-01-15/aggregate?start_time=14:00&end_time=15:00'"),
         format!("curl -s '{url}/api/v1/greeks/SPY/latest?greeks=gamma&format=ndjson' | head"),
@@ -88,13 +88,9 @@ async fn build(store: &Store, clock: &SharedClock) -> Result<()> {
     for outcome in compactor.run(&days, &|_| {}).await {
         let partition = outcome?;
         if partition.action == "written" {
-            println!(
-                "{} {}: {} rows, {}",
-                partition.dataset,
-                partition.date.map_or_else(String::new, |date| date.to_string()),
-                partition.rows,
-                partition.condition.as_str()
-            );
+            let year = || partition.year.map_or_else(String::new, |year| year.to_string());
+            let period = partition.date.map_or_else(year, |date| date.to_string());
+            println!("{} {period}: {} rows, {}", partition.dataset, partition.rows, partition.condition.as_str());
         }
     }
     if days.is_empty() {

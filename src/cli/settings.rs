@@ -1,6 +1,7 @@
 //! What every command takes: which lake, how to reach it, how to log. From flags, then the environment, then `pitlake.toml`.
 //! Process matters only: what changes a result lives in the lake.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -79,7 +80,10 @@ impl LakeArgs {
 pub fn start_logging(server: bool, args: &LakeArgs) {
     let default = if server { "info" } else { "warn" };
     let filter = EnvFilter::try_new(args.log.as_deref().unwrap_or(default)).unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let started = if args.log_json { builder.json().try_init() } else { builder.try_init() };
     debug_assert!(started.is_ok());
 }

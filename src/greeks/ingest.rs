@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rayon::prelude::*;
 
-use super::capture::{Home, Piece, Reader, Refusal, Splitter, Table};
+use super::capture::{DOCUMENT_BYTES, Home, Piece, Reader, Refusal, Splitter, Table};
 use super::record::GREEKS;
 use crate::lake::journal::{Counts, Writer};
 use crate::lake::store::Store;
@@ -109,7 +109,10 @@ fn collect_json(
             .pieces
             .par_iter()
             .with_min_len(16)
-            .map_init(|| Reader::new(instruments), |reader, piece| read(reader, &batch.text[piece.range.clone()]))
+            .map_init(
+                || Reader::new(instruments),
+                |reader, piece| read_piece(reader, piece, &batch.text[piece.range.clone()]),
+            )
             .collect();
         for (piece, outcome) in batch.pieces.iter().zip(outcomes) {
             keep(writer, piece, &batch.text[piece.range.clone()], outcome, received_at)?;
@@ -118,6 +121,15 @@ fn collect_json(
         progress(bytes);
     }
     Ok(())
+}
+
+fn read_piece(reader: &mut Reader<'_>, piece: &Piece, json: &[u8]) -> Result<Good, Bad> {
+    if piece.too_large {
+        let reason =
+            format!("the document is longer than {} MiB; real ones are a thousand times smaller", DOCUMENT_BYTES >> 20);
+        return Err(Bad { refusal: Refusal::new("document_too_large", None, reason), home: reader.home(json) });
+    }
+    read(reader, json)
 }
 
 fn read(reader: &mut Reader<'_>, json: &[u8]) -> Result<Good, Bad> {
@@ -193,7 +205,7 @@ fn collect_csv(
         let ended = more.is_none();
         if let Some(record) = more {
             row += 1;
-            batch.push((Piece { range: 0..0, document: row, line }, record));
+            batch.push((Piece { range: 0..0, document: row, line, too_large: false }, record));
         }
         if batch.len() == CSV_ROWS || ended {
             keep_rows(&table, instruments, clock.now(), &batch, writer)?;

@@ -10,6 +10,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::CONTENT_LENGTH;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
@@ -61,6 +62,7 @@ async fn observe(State(observer): State<Arc<Observer>>, mut request: Request, ne
         started,
         answer: None,
         bytes: 0,
+        length: None,
         whole: false,
         failed: false,
     };
@@ -75,6 +77,7 @@ async fn observe(State(observer): State<Arc<Observer>>, mut request: Request, ne
         quiet: matches!(route.as_str(), "/health" | "/metrics"),
         route,
     });
+    ending.length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     // A HEAD answer's body is dropped unread, and was still answered whole.
     ending.whole = method == "HEAD" || response.body().is_end_stream();
     response.map(|body| Body::new(Observed { body, ending }))
@@ -120,6 +123,8 @@ struct Ending {
     started: Instant,
     answer: Option<Answer>,
     bytes: u64,
+    /// As `Content-Length` declares it.
+    length: Option<u64>,
     whole: bool,
     failed: bool,
 }
@@ -190,7 +195,8 @@ impl HttpBody for Observed {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 self.ending.bytes += bytes as u64;
-                self.ending.whole = self.body.is_end_stream();
+                // A body with a declared length is dropped after its last byte without being asked for its end.
+                self.ending.whole = self.body.is_end_stream() || self.ending.length == Some(self.ending.bytes);
             }
             Poll::Ready(None) => self.ending.whole = !self.ending.failed,
             Poll::Ready(Some(Err(error))) => {

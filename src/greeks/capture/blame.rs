@@ -38,6 +38,10 @@ pub fn blame(text: &str, error: &serde_json::Error) -> Refusal {
         Some(other) => return wrong("strikes".to_owned(), other, "a list"),
     }
     // What is left is a field that stands there twice: JSON allows it, but which one was meant is anybody's guess.
+    if let Some(field) = error.to_string().strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next()) {
+        let reason = format!("'{field}' is there twice ({error}); which one is meant cannot be told");
+        return Refusal::new("field_twice", field.to_owned(), reason);
+    }
     let reason = format!("the document cannot be read: {error}");
     Refusal::new("wrong_type", None, reason)
 }

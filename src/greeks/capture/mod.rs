@@ -7,7 +7,7 @@ mod split;
 mod table;
 
 pub use document::{Home, Parsed, Reader, StrikeRow, whole_dollars};
-pub use split::{Piece, Splitter};
+pub use split::{DOCUMENT_BYTES, Piece, Splitter};
 pub use table::Table;
 
 use chrono::{DateTime, Utc};
@@ -20,7 +20,7 @@ pub struct Refusal {
     /// A stable name: `not_json`, `field_missing`, `wrong_type`, `number_out_of_range`, `strike_not_positive`,
     /// `spot_not_positive`, `timestamp_without_zone`, `timestamp_malformed`, `expiration_malformed`,
     /// `expiration_before_date`, `symbol_malformed`, `symbol_unknown`, `no_greek`, `no_strikes`, `two_shapes`,
-    /// `row_length`, `not_utf8`.
+    /// `field_twice`, `row_length`, `document_too_large`, `not_utf8`.
     pub code: &'static str,
     /// The field to blame, `strikes[3].gamma` for one inside the list.
     pub field: Option<String>,

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// Batches are about this large: enough documents to keep every core busy.
 const BATCH_BYTES: usize = 4 << 20;
 /// A document beyond this is refused; real ones are a thousand times smaller.
-const DOCUMENT_BYTES: usize = 64 << 20;
+pub const DOCUMENT_BYTES: usize = 64 << 20;
 
 /// One candidate document in a batch, with its place in the input (both counted from 1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Piece {
     pub range: Range<usize>,
     pub document: u64,
     pub line: u64,
+    /// The range is only the start of a line that is too long to be read; the rest of it was passed over.
+    pub too_large: bool,
 }
 
 impl Piece {
@@ -46,13 +48,15 @@ pub struct Splitter<R> {
     rest: Vec<u8>,
     mode: Option<Mode>,
     ended: bool,
+    /// The start of the current line was refused as too large: what follows up to its end is not a document.
+    passing_over: bool,
     documents: u64,
     lines: u64,
 }
 
 impl<R: Read> Splitter<R> {
     pub fn new(source: R) -> Self {
-        Self { source, rest: Vec::new(), mode: None, ended: false, documents: 0, lines: 0 }
+        Self { source, rest: Vec::new(), mode: None, ended: false, passing_over: false, documents: 0, lines: 0 }
     }
 
     /// The next documents, `None` at the end of the input.
@@ -61,6 +65,7 @@ impl<R: Read> Splitter<R> {
     /// `Invalid` when the input cannot be read (a damaged compressed file, say).
     pub fn next_batch(&mut self) -> Result<Option<Batch>> {
         let mut text = std::mem::take(&mut self.rest);
+        self.pass_over(&mut text)?;
         let mut wanted = BATCH_BYTES;
         loop {
             self.read_up_to(&mut text, wanted)?;
@@ -79,11 +84,32 @@ impl<R: Read> Splitter<R> {
                 wanted = text.len() * 2;
                 continue;
             }
+            self.passing_over = used == 0 && self.mode == Some(Mode::Lines);
+            let pieces = if self.passing_over { vec![trim(&text)] } else { pieces };
             let used = if used == 0 { text.len() } else { used };
             let pieces = self.number(pieces, &text[..used]);
             self.rest = text.split_off(used);
             return Ok(Some(Batch { text, pieces }));
         }
+    }
+
+    /// Drops the rest of a line that was too large, up to its end.
+    fn pass_over(&mut self, text: &mut Vec<u8>) -> Result<()> {
+        while self.passing_over {
+            self.read_up_to(text, BATCH_BYTES)?;
+            match memchr::memchr(b'\n', text) {
+                Some(at) => {
+                    text.drain(..=at);
+                    self.lines += 1;
+                    self.passing_over = false;
+                }
+                None => {
+                    text.clear();
+                    self.passing_over = !self.ended;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn read_up_to(&mut self, text: &mut Vec<u8>, wanted: usize) -> Result<()> {
@@ -114,7 +140,10 @@ impl<R: Read> Splitter<R> {
                 line.first() == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
             })
         };
-        let lines_mode = whole || (trimmed.first() != Some(&b'[') && trimmed.len() > 1 && next_is_whole());
+        // One line that is not whole because it is too large costs itself alone, too.
+        let too_large =
+            !first.ends_with(b"\n") && !self.ended && trimmed.first() == Some(&b'{') && balanced(trimmed).is_none();
+        let lines_mode = whole || too_large || (trimmed.first() != Some(&b'[') && trimmed.len() > 1 && next_is_whole());
         self.mode = Some(if lines_mode { Mode::Lines } else { Mode::Braces });
         true
     }
@@ -174,7 +203,7 @@ impl<R: Read> Splitter<R> {
                 self.lines += memchr::memchr_iter(b'\n', &text[seen..range.start]).count() as u64;
                 seen = range.start;
                 self.documents += 1;
-                Piece { range, document: self.documents, line: self.lines + 1 }
+                Piece { range, document: self.documents, line: self.lines + 1, too_large: self.passing_over }
             })
             .collect();
         self.lines += memchr::memchr_iter(b'\n', &text[seen..]).count() as u64;

@@ -1,0 +1,171 @@
+//! What only a bucket can show: which calls a question costs, and what becomes of it when they fail.
+
+use serde_json::Value;
+
+use crate::lake::{DAY, Said, World, filled, objects_in_bucket, said};
+use crate::pitlake_binary::Lake;
+use crate::s3_server::{Fault, S3Server};
+use crate::server::Server;
+
+const QUESTION: &str = "/api/v1/greeks/SPY/2025-01-15?strike=585";
+const PARTITION: &str = "greeks/symbol=SPY/date=2025-01-15/part-0.parquet";
+
+fn calls(lake: &Lake) -> &S3Server {
+    lake.server().expect("a bucket")
+}
+
+fn expected() -> Vec<Value> {
+    said("SPY", DAY).iter().filter(|row| row.strike == 585.0).map(Said::row).collect()
+}
+
+/// A server that gives up on its store after a moment.
+fn impatient(lake: &Lake) -> Server {
+    lake.file("pitlake.toml", "[s3]\nretries = 1\nretry_time_limit_ms = 500\n");
+    Server::over(lake)
+}
+
+#[test]
+fn no_question_lists_the_bucket() {
+    let world = World::in_bucket();
+    let s3 = calls(&world.lake);
+    s3.reset();
+    for path in [
+        QUESTION,
+        "/api/v1/greeks/SPY/latest",
+        "/api/v1/greeks/SPY/2025-01-15/aggregate?by=strike",
+        "/api/v1/greeks/SPY/2025-01-15/aggregate",
+        "/api/v1/greeks/SPY/coverage",
+        "/api/v1/datasets",
+        "/api/v1/symbols",
+    ] {
+        world.server.get(path).ok();
+    }
+    world.server.get("/api/v1/greeks/SPY/2025-01-17").problem(404, "missing-day");
+    let listings: Vec<_> = s3.calls().into_iter().filter(|call| call.op.starts_with("List")).collect();
+    assert!(s3.count("GetObject") > 0 && listings.is_empty(), "{listings:?}");
+    let writes = s3.calls().into_iter().filter(|call| !["GetObject", "HeadObject"].contains(&call.op.as_str()));
+    assert_eq!(writes.count(), 0, "a question only reads");
+}
+
+#[test]
+fn a_cached_day_is_not_asked_for_again() {
+    let world = World::in_bucket();
+    let s3 = calls(&world.lake);
+    s3.reset();
+    world.server.get(QUESTION).ok();
+    let fetched = s3.calls().iter().filter(|call| call.key.ends_with(PARTITION)).count();
+    assert_eq!(fetched, 1, "{:?}", s3.calls());
+    s3.reset();
+    for path in [QUESTION, "/api/v1/greeks/SPY/2025-01-15?at=14:32", "/api/v1/greeks/SPY/2025-01-15?format=parquet"] {
+        world.server.get(path).ok();
+    }
+    assert_eq!(s3.calls(), [], "within the half minute nothing is asked");
+}
+
+#[test]
+fn a_missing_day_is_not_asked_for_again() {
+    let world = World::in_bucket();
+    let s3 = calls(&world.lake);
+    s3.reset();
+    for _ in 0..3 {
+        world.server.get("/api/v1/greeks/SPY/2025-01-17").problem(404, "missing-day");
+    }
+    let asked = s3.calls().iter().filter(|call| call.key.contains("date=2025-01-17")).count();
+    assert_eq!(asked, 1, "{:?}", s3.calls());
+}
+
+#[test]
+fn many_at_once_cost_one_fetch() {
+    let world = World::in_bucket();
+    calls(&world.lake).reset();
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| assert_eq!(world.server.get(QUESTION).data(), expected()));
+        }
+    });
+    let fetched = calls(&world.lake).calls().iter().filter(|call| call.key.ends_with(PARTITION)).count();
+    assert_eq!(fetched, 1);
+}
+
+#[test]
+fn a_passing_fault_does_not_show() {
+    let faults = [Fault::TornBody, Fault::InternalError, Fault::SlowDown];
+    for (fault, key) in faults.into_iter().flat_map(|fault| [(fault, PARTITION), (fault, "_manifest/greeks/")]) {
+        let world = World::in_bucket();
+        calls(&world.lake).fail_next("GetObject", key, fault, 1);
+        let reply = world.server.get(QUESTION);
+        if reply.status == 503 {
+            // Refused cleanly is allowed; then the next one must do.
+            reply.problem(503, "unavailable");
+            assert!(!reply.header("retry-after").is_empty());
+        } else {
+            assert_eq!(reply.data(), expected(), "{fault:?} of {key}");
+        }
+        assert_eq!(world.server.get(QUESTION).data(), expected(), "{fault:?} of {key}");
+    }
+}
+
+#[test]
+fn a_lasting_fault_is_a_clean_503_until_it_ends() {
+    for fault in [Fault::TornBody, Fault::InternalError] {
+        let lake = filled(Lake::in_bucket(), objects_in_bucket());
+        let server = impatient(&lake);
+        let s3 = calls(&lake);
+        s3.fail_next("GetObject", PARTITION, fault, 50);
+        for path in [
+            QUESTION,
+            "/api/v1/greeks/SPY/2025-01-15",
+            "/api/v1/greeks/SPY/2025-01-15?format=parquet",
+            "/api/v1/greeks/SPY/2025-01-15/aggregate?by=strike",
+        ] {
+            let reply = server.get(path);
+            reply.problem(503, "unavailable");
+            assert!(!reply.header("retry-after").is_empty(), "{fault:?} {path}");
+            assert!(!reply.text().contains("gamma"), "{fault:?} {path}");
+        }
+        // The other days go on being answered.
+        assert_eq!(server.get("/api/v1/greeks/QQQ/2025-01-15").data().len(), 4);
+    }
+}
+
+#[test]
+fn damaged_bytes_are_never_answered() {
+    let whole = &objects_in_bucket()[PARTITION];
+    let mut flipped = whole.to_vec();
+    flipped[whole.len() / 3] ^= 0x10;
+    let other_day = objects_in_bucket()["greeks/symbol=SPY/date=2024-11-29/part-0.parquet"].to_vec();
+    for (what, bytes) in [
+        ("a flipped bit", flipped),
+        ("half of it", whole[..whole.len() / 2].to_vec()),
+        ("its tail missing", whole[..whole.len() - 100].to_vec()),
+        ("nothing", Vec::new()),
+        ("text", b"not found".to_vec()),
+        ("another day", other_day),
+    ] {
+        let lake = filled(Lake::in_bucket(), objects_in_bucket());
+        lake.plant(PARTITION, bytes);
+        let server = Server::over(&lake);
+        for path in [
+            QUESTION,
+            "/api/v1/greeks/SPY/2025-01-15",
+            "/api/v1/greeks/SPY/2025-01-15?format=parquet",
+            "/api/v1/greeks/SPY/2025-01-15/aggregate?by=strike",
+        ] {
+            let reply = server.get(path);
+            let problem = reply.problem(500, "corrupt");
+            assert!(problem["detail"].as_str().expect("a text").contains("pitlake verify"), "{what} {path}: {problem}");
+            assert!(!reply.text().contains("gamma"), "{what} {path}");
+        }
+    }
+}
+
+#[test]
+fn keys_that_cannot_be_read_let_nobody_in() {
+    let lake = filled(Lake::in_bucket(), objects_in_bucket());
+    let server = impatient(&lake);
+    calls(&lake).fail_next("GetObject", "_config/keys.json", Fault::InternalError, 50);
+    server.get(QUESTION).problem(503, "unavailable");
+    let lake = filled(Lake::in_bucket(), objects_in_bucket());
+    lake.plant("_config/keys.json", "{}}");
+    Server::over(&lake).get(QUESTION).problem(500, "corrupt");
+}

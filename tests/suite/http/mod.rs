@@ -1,0 +1,15 @@
+//! The HTTP API from the outside: the real server, a real client, over a lake in a folder and over one in a bucket. What an
+//! answer must hold is worked out from the lines that went into the lake.
+
+mod about_the_lake;
+mod aggregate;
+mod bucket;
+mod clock_times;
+mod day;
+mod documents;
+mod etags;
+mod formats;
+mod keys;
+mod refusals;
+mod streams;
+mod table;
