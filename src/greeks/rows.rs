@@ -189,7 +189,7 @@ mod tests {
         let row = row(587.35, "2025-01-15T14:32:41Z", "2025-01-15T14:32:42Z", 0, -5);
         assert_eq!(row.strike(), 587.35);
         assert_eq!(row.expiration(), 20_105); // 2025-01-17
-        assert_eq!(row.minute(), 28_948_712); // 1736951520 s / 60
+        assert_eq!(row.minute(), 28_949_192); // 1736951520 s / 60
         assert_eq!([row.greek(0), row.greek(1), row.greek(2)], [Some(-5), None, Some(0)]);
     }
 

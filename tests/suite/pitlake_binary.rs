@@ -255,9 +255,7 @@ impl Lake {
         let key = format!("greeks_by_day/symbol={symbol}/year={}/part-0.parquet", &date[..4]);
         for batch in batches(self.get(&key)) {
             for row in 0..batch.num_rows() {
-                let cell = |column: usize| {
-                    arrow::util::display::array_value_to_string(batch.column(column), row).expect("a cell")
-                };
+                let cell = |column: usize| cell(batch.column(column).as_ref(), row);
                 if cell(0) == date {
                     let names = batch.schema();
                     return (0..batch.num_columns()).map(|at| (names.field(at).name().clone(), cell(at))).collect();
@@ -281,6 +279,15 @@ fn collect(root: &Path, folder: &Path, objects: &mut BTreeMap<String, Bytes>) {
         } else {
             objects.insert(name, std::fs::read(&path).expect("an object").into());
         }
+    }
+}
+
+/// A cell as text, an instant as RFC 3339 in UTC; empty when null.
+fn cell(column: &dyn Array, row: usize) -> String {
+    match column.as_primitive_opt::<TimestampMicrosecondType>() {
+        Some(instants) if instants.is_valid(row) => instant(instants.value(row)),
+        Some(_) => String::new(),
+        None => arrow::util::display::array_value_to_string(column, row).expect("a cell"),
     }
 }
 
@@ -362,6 +369,12 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// Microseconds since 1970 of an RFC 3339 instant.
 pub fn micros(instant: &str) -> i64 {
     chrono::DateTime::parse_from_rfc3339(instant).expect("an instant").timestamp_micros()
+}
+
+/// The instant so many microseconds after 1970, as RFC 3339 in UTC.
+pub fn instant(micros: i64) -> String {
+    let instant = chrono::DateTime::from_timestamp_micros(micros).expect("an instant");
+    instant.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
 /// Days since 1970 of a date.

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub struct Server {
     /// `http://127.0.0.1:PORT`
     pub url: String,
     log: Arc<Log>,
-    _cache: tempfile::TempDir,
+    cache: tempfile::TempDir,
 }
 
 impl Server {
@@ -55,7 +56,7 @@ impl Server {
         let mut url = String::new();
         let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
         output.read_line(&mut url).expect("a line");
-        let server = Self { child, url: url.trim_end().to_owned(), log, _cache: cache };
+        let server = Self { child, url: url.trim_end().to_owned(), log, cache };
         assert!(url.starts_with("http://127.0.0.1:") && url.ends_with('\n'), "the first line is {url:?}");
         server
     }
@@ -68,6 +69,22 @@ impl Server {
         let given_up = waited.timed_out();
         drop(lines);
         assert!(!given_up, "the log never said {words:?}");
+    }
+
+    /// The file in its cache that has this many bytes.
+    pub fn cached(&self, bytes: usize) -> PathBuf {
+        let mut folders = vec![self.cache.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let entry = entry.expect("an entry");
+                match entry.metadata().expect("its length") {
+                    folder if folder.is_dir() => folders.push(entry.path()),
+                    file if file.len() == bytes as u64 => return entry.path(),
+                    _ => {}
+                }
+            }
+        }
+        panic!("the cache has no file of {bytes} bytes");
     }
 
     /// SIGTERM, as an orchestrator sends it.

@@ -85,7 +85,7 @@ impl<R: Read> Splitter<R> {
                 continue;
             }
             self.passing_over = used == 0 && self.mode == Some(Mode::Lines);
-            let pieces = if self.passing_over { vec![trim(&text)] } else { pieces };
+            let pieces = if self.passing_over { Vec::from([trim(&text)]) } else { pieces };
             let used = if used == 0 { text.len() } else { used };
             let pieces = self.number(pieces, &text[..used]);
             self.rest = text.split_off(used);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pitlake::greeks::generate::Settings;
 use serde_json::Value;
 
-use crate::pitlake_binary::{Lake, days, generated, micros, nested, on_every_store};
+use crate::pitlake_binary::{Lake, days, generated, instant, micros, nested, on_every_store};
 
 on_every_store!(
     minute_sums_and_day_statistics_are_those_of_the_lines,
@@ -33,11 +33,6 @@ fn added_up(lines: &str) -> Sums {
         }
     }
     sums
-}
-
-fn instant(micros: i64) -> String {
-    let instant = chrono::DateTime::from_timestamp_micros(micros).expect("an instant");
-    instant.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
 fn minute_sums_and_day_statistics_are_those_of_the_lines(lake: &Lake) {

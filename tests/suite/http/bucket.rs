@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::lake::{DAY, Said, World, filled, objects_in_bucket, said};
+use crate::lake::{DAY, LARGE_DAY, Said, World, filled, objects_in_bucket, said};
 use crate::pitlake_binary::Lake;
 use crate::s3_server::{Fault, S3Server};
 use crate::server::Server;
@@ -133,29 +133,84 @@ fn damaged_bytes_are_never_answered() {
     let whole = &objects_in_bucket()[PARTITION];
     let mut flipped = whole.to_vec();
     flipped[whole.len() / 3] ^= 0x10;
-    let other_day = objects_in_bucket()["greeks/symbol=SPY/date=2024-11-29/part-0.parquet"].to_vec();
     for (what, bytes) in [
         ("a flipped bit", flipped),
         ("half of it", whole[..whole.len() / 2].to_vec()),
         ("its tail missing", whole[..whole.len() - 100].to_vec()),
         ("nothing", Vec::new()),
         ("text", b"not found".to_vec()),
-        ("another day", other_day),
     ] {
-        let lake = filled(Lake::in_bucket(), objects_in_bucket());
-        lake.plant(PARTITION, bytes);
-        let server = Server::over(&lake);
-        for path in [
-            QUESTION,
-            "/api/v1/greeks/SPY/2025-01-15",
-            "/api/v1/greeks/SPY/2025-01-15?format=parquet",
-            "/api/v1/greeks/SPY/2025-01-15/aggregate?by=strike",
-        ] {
-            let reply = server.get(path);
-            let problem = reply.problem(500, "corrupt");
-            assert!(problem["detail"].as_str().expect("a text").contains("pitlake verify"), "{what} {path}: {problem}");
-            assert!(!reply.text().contains("gamma"), "{what} {path}");
+        refused_as_damaged(what, bytes);
+    }
+}
+
+/// A whole and sound partition in the wrong place: its rows would be right, under a date that is not theirs.
+#[test]
+fn another_days_file_is_never_answered_as_this_one() {
+    let objects = objects_in_bucket();
+    let day = objects["greeks/symbol=SPY/date=2024-11-29/part-0.parquet"].to_vec();
+    let symbol = objects["greeks/symbol=QQQ/date=2025-01-15/part-0.parquet"].to_vec();
+    let dataset = objects["greeks_by_minute/symbol=SPY/date=2025-01-15/part-0.parquet"].to_vec();
+    for (what, bytes) in [("another day", day), ("another symbol", symbol), ("another dataset", dataset)] {
+        refused_as_damaged(what, bytes);
+    }
+}
+
+/// What a lake whose partition is this answers.
+fn refused_as_damaged(what: &str, bytes: Vec<u8>) {
+    let lake = filled(Lake::in_bucket(), objects_in_bucket());
+    lake.plant(PARTITION, bytes);
+    let server = Server::over(&lake);
+    for path in [
+        QUESTION,
+        "/api/v1/greeks/SPY/2025-01-15",
+        "/api/v1/greeks/SPY/2025-01-15?format=parquet",
+        "/api/v1/greeks/SPY/2025-01-15/aggregate?by=strike",
+    ] {
+        let reply = server.get(path);
+        assert_eq!(reply.status, 500, "{what} {path}");
+        let problem = reply.problem(500, "corrupt");
+        assert!(problem["detail"].as_str().expect("a text").contains("pitlake verify"), "{what} {path}: {problem}");
+        assert!(!reply.text().contains("gamma"), "{what} {path}");
+    }
+}
+
+/// A disk that loses a part of the cache: what it held is fetched again.
+#[test]
+fn a_damaged_cache_is_not_answered_from() {
+    let all = said("SPY", LARGE_DAY);
+    let expirations = [&all[0].expiration, &all[all.len() - 1].expiration];
+    let rows = |expiration: &str| all.iter().filter(|row| row.expiration == expiration).map(Said::row).collect::<Vec<_>>();
+    let path = |expiration: &str| format!("/api/v1/greeks/SPY/{LARGE_DAY}?expiration={expiration}");
+    for harm in ["shorter", "gone", "blank", "one bit"] {
+        let world = World::in_bucket();
+        assert!(world.server.get(&path(expirations[0])).data() == rows(expirations[0]));
+        let stored = world.lake.get(&format!("greeks/symbol=SPY/date={LARGE_DAY}/part-0.parquet"));
+        let cached = world.server.cached(stored.len());
+        match harm {
+            "shorter" => std::fs::write(&cached, &stored[..stored.len() / 2]).expect("written"),
+            "gone" => std::fs::remove_file(&cached).expect("removed"),
+            harm => {
+                let mut bytes = stored.to_vec();
+                let (from, to) = (bytes.len() * 8 / 10, bytes.len() * 9 / 10);
+                match harm {
+                    "blank" => bytes[from..to].fill(0),
+                    _ => bytes[from] ^= 1,
+                }
+                std::fs::write(&cached, bytes).expect("written");
+            }
         }
+        // The last expiration has not been read yet.
+        let reply = world.server.get(&path(expirations[1]));
+        eprintln!("{harm}: {}", reply.status);
+        if reply.status != 200 {
+            reply.problem(500, "corrupt");
+        } else {
+            assert!(reply.data() == rows(expirations[1]), "{harm}: wrong rows");
+        }
+        assert!(world.server.get(&path(expirations[1])).data() == rows(expirations[1]), "{harm}: fetched again");
+        let file = world.server.get(&format!("/api/v1/greeks/SPY/{LARGE_DAY}?format=parquet")).ok();
+        assert!(file.body == stored, "{harm}: the lake's own file");
     }
 }
 
