@@ -29,7 +29,7 @@ use crate::market::{Session, TradingDate};
 const LISTED: usize = 200;
 /// Both neighbours must be exceeded this many times over.
 const SPIKE_FACTOR: i64 = 10;
-/// Rows either side whose median magnitude must be exceeded as often.
+/// Rows looked at on either side; all but one of them must be exceeded as often.
 const SPIKE_AROUND: usize = 5;
 /// Below this many dollars a value is noise whatever its neighbours are.
 const SPIKE_FLOOR_USD: i64 = 1_000_000;
@@ -132,9 +132,10 @@ fn gaps(session: &Session, seen: &[bool], said: &Said, closed: bool) -> Vec<Gap>
 }
 
 /// Isolated spikes: a value whose magnitude is at least ten times that of both neighbours, one minute before and one
-/// after, at least ten times the median magnitude of the five minutes either side, and above a floor. A level that really
+/// after, at least ten times that of all but one of the ten minutes around it, and above a floor. A level that really
 /// moves does not come back within a minute; a wrong decimal point, a mixed-up contract or a double count does. The
-/// median is there because vanna and charm cross zero near the money, where neighbours are small and nothing is wrong. Not
+/// ten minutes are there because vanna and charm cross zero near the money: while spot stays at a strike they are small for
+/// minutes, and a step of spot makes one of them large with nothing wrong. One of the ten may be a spike itself. Not
 /// judged in the last 90 minutes of an expiring option, where gamma at one strike truly appears and vanishes as spot
 /// passes it.
 fn outliers(rows: &[Row], session: Option<&Session>) -> Vec<Outlier> {
@@ -159,7 +160,7 @@ fn outliers(rows: &[Row], session: Option<&Session>) -> Vec<Outlier> {
                 let usual = before.abs().max(after.abs());
                 if value.abs() >= SPIKE_FLOOR_USD
                     && value.abs() / SPIKE_FACTOR >= usual
-                    && value.abs() / SPIKE_FACTOR >= median_around(series, at_row, at)
+                    && value.abs() / SPIKE_FACTOR >= usual_around(series, at_row, at)
                 {
                     found.push(Outlier {
                         timestamp: instant(this.minute()),
@@ -180,13 +181,13 @@ fn outliers(rows: &[Row], session: Option<&Session>) -> Vec<Outlier> {
     found
 }
 
-/// The median magnitude of a greek over the minutes around a row, the row itself left out.
-fn median_around(series: &[Row], at_row: usize, greek: usize) -> i64 {
+/// The second largest magnitude of a greek over the minutes around a row, the row itself left out.
+fn usual_around(series: &[Row], at_row: usize, greek: usize) -> i64 {
     let around = at_row.saturating_sub(SPIKE_AROUND)..(at_row + SPIKE_AROUND + 1).min(series.len());
     let mut magnitudes: Vec<i64> =
         around.filter(|at| *at != at_row).filter_map(|at| series[at].greek(greek)).map(i64::abs).collect();
     magnitudes.sort_unstable();
-    magnitudes.get(magnitudes.len() / 2).copied().unwrap_or_default()
+    magnitudes.len().checked_sub(2).map_or(0, |second| magnitudes[second])
 }
 
 fn coverage(sums: &[MinuteSum], inside: impl Fn(i64) -> bool) -> Vec<CoverageJump> {

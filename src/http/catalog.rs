@@ -160,7 +160,7 @@ async fn symbols_list(
 /// Day by day: is it there, and how far to trust it.
 ///
 /// Without `start` and `end` from the first to the last day stored. A day of a session that is not stored is `missing`, a day
-/// without a session `closed`; today's is `pending` until its session closes.
+/// without a session `closed`; a day is `pending` until its session closes, days to come included.
 #[utoipa::path(
     get,
     path = "/api/v1/{dataset}/{symbol}/coverage",
@@ -229,7 +229,7 @@ async fn days(
     let mut stored = indexes.iter().flat_map(|index| &index.days);
     let today = instrument.trading_date_of(context.clock.now());
     let first = start.or_else(|| stored.clone().next().map(|day| day.date)).unwrap_or(today);
-    let last = end.or_else(|| stored.next_back().map(|day| day.date)).unwrap_or(first).min(today.max(first));
+    let last = end.or_else(|| stored.next_back().map(|day| day.date)).unwrap_or(first);
     let mut days = Vec::new();
     let mut date = first;
     while date <= last && (end.is_some() || start.is_some() || !indexes.is_empty()) {
@@ -262,6 +262,7 @@ fn unstored(context: &Context, instrument: &Instrument, date: TradingDate) -> Da
     let session = instrument.session(date);
     let (condition, reasons) = match &session {
         None => (Condition::Closed, instrument.closed_because(date).into_iter().collect()),
+        Some(session) if session.open > context.clock.now() => (Condition::Pending, vec!["session_ahead".to_owned()]),
         Some(session) if session.close > context.clock.now() => (Condition::Pending, vec!["session_open".to_owned()]),
         Some(_) => (Condition::Missing, vec!["no_partition".to_owned()]),
     };

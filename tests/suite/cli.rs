@@ -17,7 +17,14 @@ fn run(arguments: &[&str]) -> Ran {
 
 #[test]
 fn help_and_version_are_good() {
-    for arguments in [&["--help"][..], &["-h"], &["ingest", "--help"], &["ingest", "greeks", "-h"], &["keys", "create", "--help"], &["help", "compact"]] {
+    for arguments in [
+        &["--help"][..],
+        &["-h"],
+        &["ingest", "--help"],
+        &["ingest", "greeks", "-h"],
+        &["keys", "create", "--help"],
+        &["help", "compact"],
+    ] {
         let ran = run(arguments).ends(0);
         assert!(ran.stdout.contains("Usage: pitlake"), "{arguments:?}: {}", ran.stdout);
     }
@@ -49,7 +56,7 @@ fn wrong_usage_is_2_and_says_what_is_wrong() {
         (&["keys", "create", "--name", "x"], "--scope"),
         (&["keys", "create", "--name", "x", "--scope", "root"], "root"),
         (&["ingest", "chains", "x", "--at", "2025-01-15T10:00:00"], "zone"),
-        (&["ingest", "chains", "x", "--spot", "-1"], "--spot"),
+        (&["ingest", "chains", "x", "--spot", "0"], "--spot"),
         (&["ingest", "chains", "x", "--format", "xml"], "plain-csv"),
         // A lake is needed and none was named.
         (&["compact"], "no lake was named"),
@@ -67,7 +74,9 @@ fn wrong_usage_is_2_and_says_what_is_wrong() {
 
 #[test]
 fn a_lake_that_cannot_be_is_told() {
-    for (root, says) in [("gs://bucket/lake", "s3://"), ("http://host/lake", "s3://"), ("s3://", "bucket"), ("", "lake")] {
+    for (root, says) in
+        [("gs://bucket/lake", "s3://"), ("http://host/lake", "s3://"), ("s3://", "bucket"), ("", "lake")]
+    {
         let ran = run(&["--lake", root, "compact"]);
         assert!(matches!(ran.code, Some(1 | 2)), "{root}: {ran:?}");
         assert!(ran.stderr.contains(says), "{root}: {}", ran.stderr);
@@ -94,8 +103,10 @@ fn a_lake_is_named_by_flag_by_environment_or_by_file(lake: &Lake) {
 #[test]
 fn the_calendar_says_when_and_why_not() {
     // New York's calendar: a holiday, a half day, the clocks going forward.
-    let lines = run(&["calendar", "SPY", "--start", "2025-07-03", "--end", "2025-07-06", "--json"]).ends(0).json_lines();
-    let told: Vec<(&Value, &Value, &Value)> = lines.iter().map(|line| (&line["date"], &line["minutes"], &line["closed"])).collect();
+    let lines =
+        run(&["calendar", "SPY", "--start", "2025-07-03", "--end", "2025-07-06", "--json"]).ends(0).json_lines();
+    let told: Vec<(&Value, &Value, &Value)> =
+        lines.iter().map(|line| (&line["date"], &line["minutes"], &line["closed"])).collect();
     let null = Value::Null;
     assert_eq!(
         told,
@@ -106,7 +117,10 @@ fn the_calendar_says_when_and_why_not() {
             (&json!("2025-07-06"), &null, &json!("weekend")),
         ]
     );
-    assert_eq!((&lines[0]["open"], &lines[0]["close"]), (&json!("2025-07-03T13:30:00Z"), &json!("2025-07-03T17:00:00Z")));
+    assert_eq!(
+        (&lines[0]["open"], &lines[0]["close"]),
+        (&json!("2025-07-03T13:30:00Z"), &json!("2025-07-03T17:00:00Z"))
+    );
     let text = run(&["calendar", "SPY", "--start", "2025-03-07", "--end", "2025-03-10"]).ends(0).stdout;
     assert!(text.contains("2025-03-07T14:30:00Z") && text.contains("2025-03-10T13:30:00Z"), "{text}");
     let ran = run(&["calendar", "NOSUCH", "--start", "2025-03-07", "--end", "2025-03-10"]).ends(1);
@@ -117,7 +131,24 @@ fn the_calendar_says_when_and_why_not() {
 
 fn keys_are_made_listed_and_revoked(lake: &Lake) {
     assert!(lake.run(&["keys", "list"]).ends(0).stdout.contains("never had a key"));
-    let made = lake.run(&["keys", "create", "--name", "desk", "--scope", "read,capture", "--dataset", "greeks", "--symbol", "SPY", "--symbol", "QQQ", "--json"]).ends(0).json();
+    let made = lake
+        .run(&[
+            "keys",
+            "create",
+            "--name",
+            "desk",
+            "--scope",
+            "read,capture",
+            "--dataset",
+            "greeks",
+            "--symbol",
+            "SPY",
+            "--symbol",
+            "QQQ",
+            "--json",
+        ])
+        .ends(0)
+        .json();
     let key = made["key"].as_str().expect("a key");
     assert_eq!(key.len(), 36, "a UUID");
     let plain = lake.run(&["keys", "create", "--name", "second", "--scope", "admin"]).ends(0).stdout;
@@ -166,7 +197,8 @@ fn a_reader_that_hangs_up_is_no_failure() {
 
 #[test]
 fn a_generated_day_is_the_same_every_time() {
-    let small = ["generate", "greeks", "--expirations", "2", "--strikes", "5", "--minutes", "3", "--seed", "11", "--out", "-"];
+    let small =
+        ["generate", "greeks", "--expirations", "2", "--strikes", "5", "--minutes", "3", "--seed", "11", "--out", "-"];
     let first = run(&small).ends(0).stdout;
     assert_eq!(first.lines().count(), 6);
     assert_eq!(first, run(&small).ends(0).stdout);

@@ -17,7 +17,8 @@ const ROWS_A_DAY: u64 = 60 * 4 * 100;
 /// Three days, small.
 fn days() -> Vec<u8> {
     let date = DAYS[0].parse().expect("a date");
-    let small = Settings { days: 3, expirations: 4, strikes: 100, minutes: Some(60), ..Settings::full_day("SPY", date) };
+    let small =
+        Settings { days: 3, expirations: 4, strikes: 100, minutes: Some(60), ..Settings::full_day("SPY", date) };
     generated(&small).0
 }
 

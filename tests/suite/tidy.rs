@@ -25,9 +25,14 @@ impl File {
     /// Lines of code that run outside tests, with their numbers; comments left out.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let is_test = self.path.ends_with("tests.rs") || self.path.contains("/tests/");
-        let end = if is_test { 0 } else { self.text.find("#[cfg(test)]\nmod ").unwrap_or(self.text.len()) };
+        let end = if is_test { 0 } else { self.start_of_tests() };
         let lines = self.text[..end].lines().enumerate().map(|(at, line)| (at + 1, line));
         lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+
+    fn start_of_tests(&self) -> usize {
+        let modules = ["mod ", "pub mod ", "pub(crate) mod "].map(|words| format!("#[cfg(test)]\n{words}"));
+        modules.iter().filter_map(|start| self.text.find(start)).min().unwrap_or(self.text.len())
     }
 
     /// The folder or file right under `src`.
@@ -66,7 +71,9 @@ fn lines_elsewhere(allowed: &[&str], finds: impl Fn(&str) -> bool) -> Vec<String
     }
     let strangers = files.iter().filter(|file| !allowed.contains(&file.path.as_str()));
     strangers
-        .flat_map(|file| file.code().filter(|(_, line)| finds(line)).map(|(at, line)| format!("{}:{at}: {}", file.path, line.trim())))
+        .flat_map(|file| {
+            file.code().filter(|(_, line)| finds(line)).map(|(at, line)| format!("{}:{at}: {}", file.path, line.trim()))
+        })
         .collect()
 }
 
@@ -105,7 +112,9 @@ fn imports_point_one_way() {
 fn every_room_is_known_here() {
     let mut rooms: Vec<String> = files("src").iter().map(|file| file.room().to_owned()).collect();
     rooms.dedup();
-    rooms.retain(|room| !["main", "lib", "error"].contains(&room.as_str()) && !ROOMS.iter().any(|(known, _)| known == room));
+    rooms.retain(|room| {
+        !["main", "lib", "error"].contains(&room.as_str()) && !ROOMS.iter().any(|(known, _)| known == room)
+    });
     none(&rooms, "say in this test what the room may import");
 }
 
@@ -123,7 +132,8 @@ fn every_file_says_what_it_is() {
 fn no_file_is_too_long() {
     for folder in ["src", "tests", "benches"] {
         let long = files(folder).into_iter().map(|file| (file.text.lines().count(), file.path));
-        let long: Vec<String> = long.filter(|(lines, _)| *lines > LONGEST).map(|(lines, path)| format!("{path}: {lines}")).collect();
+        let long: Vec<String> =
+            long.filter(|(lines, _)| *lines > LONGEST).map(|(lines, path)| format!("{path}: {lines}")).collect();
         none(&long, "past five hundred lines a file has a second idea");
     }
 }
@@ -133,9 +143,14 @@ fn paths_are_spelled_in_one_place() {
     // What a person reads may name a folder in the middle of a sentence; a path begins with it.
     let begins = ["\"raw/", "\"_manifest", "\"_rejected", "\"greeks/", "\"greeks_by"];
     let found = lines_elsewhere(&["src/lake/layout.rs", "src/greeks/record.rs"], |line| {
-        begins.iter().any(|path| line.contains(path)) || line.contains("part-0.parquet") || line.contains(".jsonl.zst\"")
+        begins.iter().any(|path| line.contains(path))
+            || line.contains("part-0.parquet")
+            || line.contains(".jsonl.zst\"")
     });
-    let found: Vec<String> = found.into_iter().filter(|line| !line.contains("sample-data/") && !line.starts_with("src/cli/demo.rs")).collect();
+    let found: Vec<String> = found
+        .into_iter()
+        .filter(|line| !line.contains("sample-data/") && !line.starts_with("src/cli/demo.rs"))
+        .collect();
     none(&found, "only lake/layout.rs spells a path of the lake");
 }
 

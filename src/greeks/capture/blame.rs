@@ -1,15 +1,26 @@
 //! Finds the field to blame in a document that the typed parse refused. Slow, so only called for those.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Refusal;
+
+type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Why `text` is not a document, from the parser's error and, when it is JSON at all, from a walk over it.
 pub fn blame(text: &str, error: &serde_json::Error) -> Refusal {
     let value: Value = match serde_json::from_str(text) {
         Ok(value) => value,
         Err(error) if error.to_string().contains("number out of range") => {
-            return Refusal::new("number_out_of_range", None, format!("a number is not finite ({error})"));
+            let field = infinite_field(text);
+            let which = field.as_ref().map_or_else(|| "a number".to_owned(), |field| format!("'{field}'"));
+            return Refusal::new(
+                "number_out_of_range",
+                field,
+                format!("{which} is beyond ±9e15, the largest number taken ({error})"),
+            );
         }
         Err(error) => return Refusal::new("not_json", None, format!("not JSON: {error}")),
     };
@@ -44,6 +55,19 @@ pub fn blame(text: &str, error: &serde_json::Error) -> Refusal {
     }
     let reason = format!("the document cannot be read: {error}");
     Refusal::new("wrong_type", None, reason)
+}
+
+/// The field whose number no float can hold, found in the text as it stands.
+fn infinite_field(text: &str) -> Option<String> {
+    let infinite = |fields: &Fields<'_>| {
+        let found = fields.iter().find(|(_, value)| value.get().parse::<f64>().is_ok_and(f64::is_infinite));
+        found.map(|(name, _)| name.clone())
+    };
+    let document: Fields<'_> = serde_json::from_str(text).ok()?;
+    infinite(&document).or_else(|| {
+        let strikes: Vec<Fields<'_>> = serde_json::from_str(document.get("strikes")?.get()).ok()?;
+        strikes.iter().enumerate().find_map(|(at, fields)| Some(format!("strikes[{at}].{}", infinite(fields)?)))
+    })
 }
 
 fn blame_strike(at: usize, strike: &Value) -> Option<Refusal> {

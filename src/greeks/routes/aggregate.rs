@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 use super::asked::{FILTERS, filter};
 use super::day::open;
-use super::{Wanted, envelope, put_head};
+use super::{Wanted, distrust, envelope, put_head};
 use crate::greeks::query::{Aggregate, By};
 use crate::greeks::record::{GREEKS, GREEKS_BY_MINUTE};
 use crate::http::auth::Access;
@@ -81,12 +81,14 @@ pub async fn aggregate(
         tag.not_modified()
     } else {
         let strikes = (!aggregate.from_minutes()).then(|| Arc::clone(day.file()));
-        let found = context.engine.query(aggregate.question(strikes, Arc::clone(minutes.file()))).await?;
+        let distrust = distrust(&context, &[day.file(), minutes.file()]);
+        let found = context.engine.query(aggregate.question(strikes, Arc::clone(minutes.file()))).await;
+        let found = found.inspect_err(&distrust)?;
         let schema = Arc::clone(found.schema());
         let rows = if found.is_whole() {
-            Rows::Ready(found.collect().await?.into_iter().map(Slice::whole).collect())
+            Rows::Ready(found.collect().await.inspect_err(distrust)?.into_iter().map(Slice::whole).collect())
         } else {
-            Rows::Stream(found.map(|batch| batch.map(Slice::whole)).boxed())
+            Rows::Stream(found.map(|batch| batch.map(Slice::whole)).inspect_err(distrust).boxed())
         };
         let mut members = envelope(&instrument, date, head);
         members.push(("by", by.name().into()));

@@ -1,20 +1,23 @@
 //! A day's strike level and its latest minute: slices of the day's file.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use chrono::TimeDelta;
+use futures::{StreamExt, TryStreamExt};
 use tokio_util::io::ReaderStream;
 
 use super::asked::{FILTERS, filter};
-use super::{Wanted, envelope, put_head};
+use super::{Wanted, distrust, envelope, put_head};
 use crate::greeks::record::GREEKS;
 use crate::greeks::select::{Filter, last_minute, select};
 use crate::http::auth::Access;
 use crate::http::context::Context;
 use crate::http::etag::ETagBuilder;
-use crate::http::format::{Answer, Format, respond};
+use crate::http::format::{Answer, Format, Rows, respond};
 use crate::http::keys::Scope;
 use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemDocument, ProblemType};
@@ -167,12 +170,12 @@ async fn answer(
     } else if wanted.format == Format::Parquet && filter == Filter::default() {
         whole_file(&ready).await?
     } else {
-        let (schema, rows) = match select(context.partitions.row_groups(), &ready.partition, filter).await {
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                context.cache.distrust(ready.file());
-                return Err(error.into());
-            }
-            selected => selected?,
+        let distrust = distrust(context, &[ready.file()]);
+        let found = select(context.partitions.row_groups(), &ready.partition, filter).await;
+        let (schema, rows) = found.inspect_err(&distrust)?;
+        let rows = match rows {
+            Rows::Stream(slices) => Rows::Stream(slices.inspect_err(distrust).boxed()),
+            ready => ready,
         };
         respond(Answer { schema, envelope: envelope(instrument, date, head), rows }, wanted.format, wanted.encoding)
             .await?
@@ -189,8 +192,8 @@ async fn whole_file(ready: &ReadyPartition) -> Result<Response, Problem> {
         Error::unavailable(format!("{} left the cache just now; try again", file.key())).caused_by(error)
     })?;
     // Holding the file's Arc in the stream keeps the cache from deleting it while it is sent.
-    let pinned = std::sync::Arc::clone(file);
-    let stream = futures::StreamExt::map(ReaderStream::with_capacity(source, FILE_PIECE_BYTES), move |piece| {
+    let pinned = Arc::clone(file);
+    let stream = ReaderStream::with_capacity(source, FILE_PIECE_BYTES).map(move |piece| {
         let _pinned = &pinned;
         piece
     });

@@ -5,6 +5,8 @@ mod aggregate;
 mod asked;
 mod day;
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_DISPOSITION, HeaderName, HeaderValue};
 use axum::response::Response;
@@ -15,8 +17,10 @@ use crate::http::context::Context;
 use crate::http::format::{Encoding, Format};
 use crate::http::params::Params;
 use crate::http::problem::Problem;
+use crate::lake::cache::CachedFile;
 use crate::lake::head::Head;
 use crate::market::{Instrument, TradingDate};
+use crate::{Error, ErrorKind};
 
 const CONDITION: HeaderName = HeaderName::from_static("pitlake-condition");
 const REVISION: HeaderName = HeaderName::from_static("pitlake-revision");
@@ -55,6 +59,17 @@ fn envelope(instrument: &Instrument, date: TradingDate, head: &Head) -> Vec<(&'s
         members.push(("formula", formula.clone()));
     }
     members
+}
+
+/// For `inspect_err`: damage that is found while these files are read is told to the cache, so that the next question gets
+/// new copies. An answer on its way breaks off.
+fn distrust(context: &Context, files: &[&Arc<CachedFile>]) -> impl Fn(&Error) + Send + 'static + use<> {
+    let (cache, files): (_, Vec<_>) = (context.cache.clone(), files.iter().map(|file| Arc::clone(file)).collect());
+    move |error| {
+        if error.kind() == ErrorKind::Corrupt {
+            files.iter().for_each(|file| cache.distrust(file));
+        }
+    }
 }
 
 /// What every format says about the partition, and a file name for those who save the answer.

@@ -57,14 +57,19 @@ fn one_chain_in_every_format_gives_the_same_exposures(lake: &Lake) {
     ];
     let years = (2.0 * 24.0 + 6.0) / 24.0 / 365.0;
     // Dealers are long the calls and short the puts: contracts × 100 shares × spot² × 1 %.
-    let dollars = |contracts: f64, volatility| contracts * 100.0 * 500.0 * 500.0 * 0.01 * gamma(500.0, 500.0, volatility, years);
+    let dollars =
+        |contracts: f64, volatility| contracts * 100.0 * 500.0 * 500.0 * 0.01 * gamma(500.0, 500.0, volatility, years);
     let expected = dollars(1000.0, 0.2) - dollars(400.0, 0.25);
     let mut all = Vec::new();
     for (name, text, more) in said {
         let lake = lake.another();
         let file = lake.file(name, text);
         let counts = lake.run(&[&["ingest", "chains", "--json", &file], more].concat()).ends(0).json();
-        assert_eq!((&counts["captures"], &counts["rows"], &counts["refused"]), (&json!(1), &json!(2), &json!(0)), "{name}");
+        assert_eq!(
+            (&counts["captures"], &counts["rows"], &counts["refused"]),
+            (&json!(1), &json!(2), &json!(0)),
+            "{name}"
+        );
         let again = lake.run(&[&["ingest", "chains", "--json", &file], more].concat()).ends(0).json();
         assert_eq!((&again["captures"], &again["duplicates"]), (&json!(0), &json!(2)), "{name}");
         lake.compact(&[]);
@@ -81,7 +86,9 @@ fn one_chain_in_every_format_gives_the_same_exposures(lake: &Lake) {
 }
 
 fn gamma_as_sent_by_hand(lake: &Lake) {
-    let text = DESK.replace(r#""iv":0.2,"gamma":0"#, r#""iv":null,"gamma":0.01"#).replace(r#""iv":0.25,"gamma":0"#, r#""iv":0,"gamma":0.02"#);
+    let text = DESK
+        .replace(r#""iv":0.2,"gamma":0"#, r#""iv":null,"gamma":0.01"#)
+        .replace(r#""iv":0.25,"gamma":0"#, r#""iv":0,"gamma":0.02"#);
     let file = lake.file("desk.json", text);
     lake.run(&["ingest", "chains", &file]).ends(0);
     lake.compact(&[]);
@@ -131,12 +138,17 @@ fn rows_that_cannot_be_used_are_refused_and_kept(lake: &Lake) {
     for line in lines.lines() {
         let line: Value = serde_json::from_str(line).expect("JSON");
         let place = line["place"].as_str().expect("a place");
-        assert!(place.starts_with("record ") && line["reason"].as_str().is_some_and(|reason| reason.len() > 5), "{line}");
+        assert!(
+            place.starts_with("record ") && line["reason"].as_str().is_some_and(|reason| reason.len() > 5),
+            "{line}"
+        );
     }
 }
 
 fn dead_open_interest_is_told(lake: &Lake) {
-    let dead = DESK.replace(r#""openInterest":1000"#, r#""openInterest":0"#).replace(r#""openInterest":400"#, r#""openInterest":0"#);
+    let dead = DESK
+        .replace(r#""openInterest":1000"#, r#""openInterest":0"#)
+        .replace(r#""openInterest":400"#, r#""openInterest":0"#);
     lake.run(&["ingest", "chains", &lake.file("dead.json", dead)]).ends(0);
     lake.run(&["ingest", "chains", &lake.file("alive.json", DESK.replace("2025-01-15T", "2025-01-16T"))]).ends(0);
     lake.compact(&[]);
@@ -157,7 +169,7 @@ fn the_formula_is_in_the_manifest_and_in_the_answer(lake: &Lake) {
     lake.compact(&[]);
     let formula = lake.manifest("SPY", "2025-01-15")["details"]["formula"].clone();
     let expected = json!({
-        "name": "pitlake-bsm", "version": 1, "dealers": "long_calls_short_puts", "greeks": "as_sent",
+        "name": "pitlake-bsm", "version": 1, "dealers": "long-calls-short-puts", "greeks": "as-sent",
         "rate": 0.04, "dividend_yield": 0.012, "option_multiplier": 100.0,
         "chains": 2, "outside_session": 0, "quotes": 6, "quotes_used": 6, "zero_open_interest": 2,
         "gamma_as_sent": 1, "gamma_from_model": 3, "vanna_charm_unknown": 0, "refused": 0,
@@ -172,7 +184,9 @@ fn the_formula_is_in_the_manifest_and_in_the_answer(lake: &Lake) {
     assert!((told - ratio).abs() < 1e-9, "{told} for {ratio}");
 
     let served = Served::start(lake);
-    for path in ["/api/v1/greeks/SPY/2025-01-15", "/api/v1/greeks/SPY/2025-01-15/aggregate", "/api/v1/greeks/SPY/latest"] {
+    for path in
+        ["/api/v1/greeks/SPY/2025-01-15", "/api/v1/greeks/SPY/2025-01-15/aggregate", "/api/v1/greeks/SPY/latest"]
+    {
         assert_eq!(served.json(path)["formula"], formula, "{path}");
     }
 }

@@ -129,7 +129,11 @@ fn rows_outside_the_session_are_kept_and_stay_out_of_the_statistics(lake: &Lake)
     );
     assert_eq!(lake.strikes("SPY", "2025-01-15").len(), 6);
     let minutes: Vec<i64> = lake.minutes("SPY", "2025-01-15").iter().map(|row| row.at).collect();
-    assert_eq!(minutes, [micros("2025-01-15T14:30:00Z"), micros("2025-01-15T20:59:00Z")], "minute sums are the session's");
+    assert_eq!(
+        minutes,
+        [micros("2025-01-15T14:30:00Z"), micros("2025-01-15T20:59:00Z")],
+        "minute sums are the session's"
+    );
     let day = lake.day("SPY", "2025-01-15");
     for (column, value) in [
         ("gamma_open", "10"),

@@ -12,6 +12,7 @@ use crate::pitlake_binary::{batches, without_footer};
 over_every_lake!(
     coverage_says_day_by_day_what_there_is,
     coverage_reaches_from_the_first_to_the_last_day,
+    coverage_of_days_to_come_is_not_cut_short,
     coverage_in_every_format,
     datasets_have_the_columns_of_their_files,
     symbols_say_what_is_stored,
@@ -93,6 +94,15 @@ fn coverage_reaches_from_the_first_to_the_last_day(world: &World) {
     assert_eq!(alias.json()["symbol"], "SPX");
     assert_eq!(alias.data().len(), 1);
     assert!(world.server.get("/api/v1/greeks/DIA/coverage").data().is_empty(), "known, and nothing stored");
+}
+
+fn coverage_of_days_to_come_is_not_cut_short(world: &World) {
+    let days = world.server.get("/api/v1/greeks/SPY/coverage?start=2199-01-04&end=2199-01-07").data();
+    // From a Friday to a Monday.
+    let ahead = |date| day(date, "pending", &["session_ahead"], [0, 390, 0], None);
+    let weekend = |date| day(date, "closed", &["weekend"], [0, 0, 0], None);
+    let expected = [ahead("2199-01-04"), weekend("2199-01-05"), weekend("2199-01-06"), ahead("2199-01-07")];
+    assert_eq!(days, expected);
 }
 
 fn coverage_in_every_format(world: &World) {

@@ -51,6 +51,9 @@ fn the_openapi_document_lists_every_route(world: &World) {
     let known: BTreeSet<&str> = ROUTES.iter().map(|(path, _)| *path).collect();
     let data = paths.keys().map(String::as_str).filter(|path| path.starts_with("/api/"));
     assert_eq!(data.collect::<BTreeSet<_>>(), known, "nothing is documented that is not there");
+    for open in ["/health", "/metrics"] {
+        assert!(paths[open]["get"]["responses"]["200"].is_object(), "{open} is not documented");
+    }
     references(&document, &document);
 }
 
