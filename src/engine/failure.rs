@@ -41,7 +41,7 @@ fn class(text: &str) -> Class {
         Class::Interrupted
     } else if starts(&["Out of Memory Error"]) {
         Class::OutOfMemory
-    } else if starts(&["IO Error", "Invalid Input Error", "Serialization Error"]) {
+    } else if starts(&["IO Error", "Invalid Input Error", "Invalid Error", "Serialization Error"]) {
         Class::Unreadable
     } else {
         Class::Other

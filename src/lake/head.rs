@@ -6,7 +6,7 @@ use std::sync::Arc;
 use moka::sync::Cache as Memo;
 
 use super::cache::{Cache, CachedFile, Freshness};
-use super::layout::PartitionId;
+use super::layout::{PartitionId, Period};
 use super::manifest::{Condition, Content, Manifest};
 use super::partition;
 use super::row_groups::{OpenPartition, RowGroups};
@@ -87,7 +87,7 @@ impl Partitions {
                 Verdict::Passing(head) => return Ok(ReadyPartition { partition, head: Arc::new(head) }),
                 Verdict::Outdated | Verdict::Damaged if attempt < ATTEMPTS => self.cache.forget(&file),
                 Verdict::Damaged => {
-                    let detail = format!("{key} does not have the sha256 of its manifest; run `pitlake verify`");
+                    let detail = format!("{key} is not the file of its manifest; run `pitlake verify`");
                     return Err(Error::corrupt(detail));
                 }
                 Verdict::Outdated => {
@@ -112,6 +112,9 @@ impl Partitions {
     async fn head(&self, id: &PartitionId, partition: &OpenPartition) -> Result<Verdict> {
         let file = partition.file();
         let footer = partition::content(partition.metadata(), file.key())?;
+        if !is_of(&footer, id) {
+            return Ok(Verdict::Damaged);
+        }
         let key = id.manifest_key();
         let manifest = match self.store.get(&key).await {
             Ok(object) => Some(Manifest::parse(&object.bytes, &key)?),
@@ -138,6 +141,16 @@ impl Partitions {
             }
         }
     }
+}
+
+/// Whether a partition says of itself that it is this one: a sound file in another's place would be answered under a date that
+/// is not its own.
+fn is_of(content: &Content, id: &PartitionId) -> bool {
+    let period = match id.period {
+        Period::Day(date) => content.date == Some(date),
+        Period::Year(year) => content.year == Some(year),
+    };
+    content.dataset == id.dataset && content.symbol == id.symbol && period
 }
 
 enum Verdict {

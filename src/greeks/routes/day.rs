@@ -7,7 +7,8 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use chrono::TimeDelta;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
+use sha2::{Digest, Sha256};
 use tokio_util::io::ReaderStream;
 
 use super::asked::{FILTERS, filter};
@@ -21,7 +22,7 @@ use crate::http::format::{Answer, Format, Rows, respond};
 use crate::http::keys::Scope;
 use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemDocument, ProblemType};
-use crate::lake::cache::Freshness;
+use crate::lake::cache::{CachedFile, Freshness};
 use crate::lake::head::ReadyPartition;
 use crate::lake::layout::PartitionId;
 use crate::market::{Instrument, TradingDate};
@@ -168,7 +169,7 @@ async fn answer(
     let mut response = if tag.is_known_to(headers) {
         tag.not_modified()
     } else if wanted.format == Format::Parquet && filter == Filter::default() {
-        whole_file(&ready).await?
+        whole_file(context, &ready).await?
     } else {
         let distrust = distrust(context, &[ready.file()]);
         let found = select(context.partitions.row_groups(), &ready.partition, filter).await;
@@ -185,21 +186,37 @@ async fn answer(
     Ok(response)
 }
 
-/// The partition's own file, byte for byte.
-async fn whole_file(ready: &ReadyPartition) -> Result<Response, Problem> {
-    let file = ready.file();
+/// The partition's own file, byte for byte. Hashed on its way: the last piece goes out only when all of it is what the
+/// manifest says, so that a disk's fault breaks the download off instead of completing it.
+async fn whole_file(context: &Context, ready: &ReadyPartition) -> Result<Response, Problem> {
+    let file = Arc::clone(ready.file());
     let source = tokio::fs::File::open(file.path()).await.map_err(|error| {
         Error::unavailable(format!("{} left the cache just now; try again", file.key())).caused_by(error)
     })?;
-    // Holding the file's Arc in the stream keeps the cache from deleting it while it is sent.
-    let pinned = Arc::clone(file);
-    let stream = ReaderStream::with_capacity(source, FILE_PIECE_BYTES).map(move |piece| {
-        let _pinned = &pinned;
-        piece
+    let distrust = distrust(context, &[&file]);
+    let size = file.size();
+    let pieces = ReaderStream::with_capacity(source, FILE_PIECE_BYTES)
+        .map_err(|error| Error::unavailable("a cached file cannot be read").caused_by(error));
+    // Holding the file's Arc keeps the cache from deleting it while it is sent.
+    let state = (Box::pin(pieces), Sha256::new(), 0, file);
+    let checked = stream::try_unfold(state, |(mut pieces, mut hasher, mut sent, file)| async move {
+        let Some(piece) = pieces.try_next().await? else {
+            return if sent == file.size() { Ok(None) } else { Err(changed(&file)) };
+        };
+        hasher.update(&piece);
+        sent += piece.len() as u64;
+        if sent >= file.size() && hex::encode(hasher.clone().finalize()) != file.sha256() {
+            return Err(changed(&file));
+        }
+        Ok(Some((piece, (pieces, hasher, sent, file))))
     });
-    let mut response = Response::new(Body::from_stream(stream));
+    let mut response = Response::new(Body::from_stream(checked.inspect_err(distrust)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Format::Parquet.content_type()));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(file.size()));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
     Ok(response)
+}
+
+fn changed(file: &CachedFile) -> Error {
+    Error::corrupt(format!("the cached copy of {} changed on disk; ask again", file.key()))
 }

@@ -30,13 +30,14 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::signer::Signer;
 use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt};
 
+use crate::lake::layout::config_key;
 use crate::{Error, Result};
 use explain::Place;
 use local::LocalDisk;
 use root::Root;
 
 /// A key that no one writes: asking for it tells whether the lake answers.
-const PROBE: &str = "_config/reachable";
+const PROBE: &str = "reachable";
 
 /// One object, whole.
 #[derive(Debug, Clone)]
@@ -265,7 +266,7 @@ impl Store {
                 Err(panic) => Err(Error::internal("looking at the lake's folder failed").caused_by(panic)),
             };
         }
-        match self.inner.get(&object_store::path::Path::from(PROBE)).await {
+        match self.inner.get(&object_store::path::Path::from(config_key(PROBE))).await {
             Ok(found) => drop(self.describe(found.meta)?),
             Err(error @ object_store::Error::NotFound { .. }) => {
                 let error = self.place.explain("reaching", "", error);
