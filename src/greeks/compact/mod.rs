@@ -1,4 +1,4 @@
-//! Captures to partitions. [`plan`] decides from listings, [`derive`] is a pure function of captures, calculation version and
+//! Captures to partitions. [`plan()`] decides from listings, [`derive()`] is a pure function of captures, calculation version and
 //! settings, [`Compactor`] fetches and publishes. Safe to kill anywhere and to run twice at once: the loser of a
 //! conditional put reads again and decides again.
 
