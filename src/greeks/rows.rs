@@ -1,9 +1,8 @@
 //! The rows of one day while it is compacted: what captures said, sorted, each (expiration, strike, minute) once. Pure.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use rayon::prelude::*;
 
 use crate::lake::journal::Note;
 use crate::lake::manifest::CaptureRef;
@@ -25,6 +24,9 @@ pub struct Row {
 }
 
 impl Row {
+    /// Fills a place until its row is dealt out.
+    const NONE: Row = Row { key: 0, source_us: 0, received_us: 0, sequence: 0, known: 0, greeks: [0; 3] };
+
     pub fn new(
         expiration: TradingDate,
         strike: f64,
@@ -97,7 +99,8 @@ pub struct Arrival {
 /// Everything the captures of one day said.
 #[derive(Debug, Default)]
 pub struct Said {
-    pub rows: Vec<Row>,
+    /// In order of receipt, in the pieces they were parsed in: one growing list would be copied again and again.
+    pub rows: Vec<Vec<Row>>,
     pub spots: Vec<SpotSaid>,
     pub notes: Vec<Note>,
     pub captures: Vec<CaptureRef>,
@@ -116,12 +119,38 @@ pub struct Sorted {
 
 /// Sorts and keeps, of several rows for one (minute, expiration, strike), the one with the latest source time, then the one
 /// received last.
-pub fn sort(mut rows: Vec<Row>) -> Sorted {
-    let before = rows.len();
-    // Stable, and ascending within a key: the winner is the last of its run.
-    rows.par_sort_by_key(|row| (row.key, row.source_us, row.received_us, row.sequence));
+///
+/// A day has few series (expiration and strike) and its rows come nearly in order of time, so they are dealt out to
+/// their series and only a series out of order is sorted: the time is that of reading the rows twice.
+pub fn sort(parts: Vec<Vec<Row>>) -> Sorted {
+    let dealt = Dealt::of(&parts);
+    let mut next = dealt.starts();
+    let before: usize = parts.iter().map(Vec::len).sum();
+    let mut rows = vec![Row::NONE; before];
+    let mut series = dealt.series_of_row.iter();
+    for part in parts {
+        for (row, series) in part.into_iter().zip(&mut series) {
+            let place = &mut next[*series as usize];
+            rows[*place] = row;
+            *place += 1;
+        }
+    }
+    // Each series' next place is now its end.
+    let mut ends = next;
+    ends.sort_unstable();
+    let mut start = 0;
+    for end in ends {
+        let series = &mut rows[start..end];
+        let age = |row: &Row| (row.key, row.source_us, row.received_us, row.sequence);
+        if !series.is_sorted_by_key(age) {
+            // Stable: of rows that one document said twice the later one wins.
+            series.sort_by_key(age);
+        }
+        start = end;
+    }
     let mut kept = 0;
     for at in 0..rows.len() {
+        // Ascending within a key: the winner is the last of its run.
         if rows.get(at + 1).is_none_or(|next| next.key != rows[at].key) {
             rows[kept] = rows[at];
             kept += 1;
@@ -129,6 +158,63 @@ pub fn sort(mut rows: Vec<Row>) -> Sorted {
     }
     rows.truncate(kept);
     Sorted { duplicates: (before - kept) as u64, rows }
+}
+
+/// Which series each row belongs to.
+struct Dealt {
+    /// Numbers of series, row by row.
+    series_of_row: Vec<u32>,
+    /// Expiration and strike of each series, by its number.
+    keys: Vec<u128>,
+    counts: Vec<usize>,
+}
+
+impl Dealt {
+    fn of(parts: &[Vec<Row>]) -> Self {
+        let mut dealt = Self {
+            series_of_row: Vec::with_capacity(parts.iter().map(Vec::len).sum()),
+            keys: Vec::new(),
+            counts: Vec::new(),
+        };
+        let mut numbers: HashMap<u128, u32> = HashMap::new();
+        // Minute after minute says the same strikes in the same order: what followed a series last time is looked at first.
+        let mut follower: Vec<u32> = Vec::new();
+        let mut last = 0u32;
+        for row in parts.iter().flatten() {
+            let key = row.series();
+            let guess = follower.get(last as usize).copied().unwrap_or(u32::MAX);
+            let number = if dealt.keys.get(guess as usize) == Some(&key) {
+                guess
+            } else {
+                *numbers.entry(key).or_insert_with(|| {
+                    dealt.keys.push(key);
+                    dealt.counts.push(0);
+                    follower.push(u32::MAX);
+                    (dealt.keys.len() - 1) as u32
+                })
+            };
+            if let Some(follower) = follower.get_mut(last as usize) {
+                *follower = number;
+            }
+            last = number;
+            dealt.counts[number as usize] += 1;
+            dealt.series_of_row.push(number);
+        }
+        dealt
+    }
+
+    /// Where each series begins, by its number, when series stand in order of expiration and strike.
+    fn starts(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.keys.len()).collect();
+        order.sort_unstable_by_key(|number| self.keys[*number]);
+        let mut starts = vec![0; order.len()];
+        let mut start = 0;
+        for number in order {
+            starts[number] = start;
+            start += self.counts[number];
+        }
+        starts
+    }
 }
 
 /// Documents of one capture that came after a later minute of their expiration, and were not said before.
@@ -165,6 +251,7 @@ pub fn late(arrivals: &[Arrival]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn instant(text: &str) -> DateTime<Utc> {
         DateTime::parse_from_rfc3339(text).unwrap().with_timezone(&Utc)
@@ -196,14 +283,52 @@ mod tests {
     #[test]
     fn latest_source_time_wins_then_the_one_received_last() {
         let sorted = sort(vec![
-            row(580.0, "2025-01-15T14:32:30Z", "2025-01-15T15:00:00Z", 1, 1),
-            row(580.0, "2025-01-15T14:32:45Z", "2025-01-15T14:59:00Z", 2, 2),
-            row(580.0, "2025-01-15T14:32:45Z", "2025-01-15T14:58:00Z", 3, 3),
-            row(579.0, "2025-01-15T14:32:00Z", "2025-01-15T14:32:00Z", 4, 4),
-            row(580.0, "2025-01-15T14:33:00Z", "2025-01-15T14:33:00Z", 5, 5),
+            vec![
+                row(580.0, "2025-01-15T14:32:30Z", "2025-01-15T15:00:00Z", 1, 1),
+                row(580.0, "2025-01-15T14:32:45Z", "2025-01-15T14:59:00Z", 2, 2),
+            ],
+            vec![
+                row(580.0, "2025-01-15T14:32:45Z", "2025-01-15T14:58:00Z", 3, 3),
+                row(579.0, "2025-01-15T14:32:00Z", "2025-01-15T14:32:00Z", 4, 4),
+                row(580.0, "2025-01-15T14:33:00Z", "2025-01-15T14:33:00Z", 5, 5),
+            ],
         ]);
         let gammas: Vec<_> = sorted.rows.iter().map(|row| row.greek(0).unwrap()).collect();
         assert_eq!((gammas, sorted.duplicates), (vec![4, 2, 5], 2));
+    }
+
+    #[test]
+    fn no_rows_sort_to_none() {
+        assert_eq!((sort(Vec::new()).rows.len(), sort(vec![Vec::new()]).duplicates), (0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn dealing_out_sorts_like_a_plain_sort(said in prop::collection::vec((0..5i32, 0..4u32, 0..6i64, 0..3i64), 0..200)) {
+            let rows: Vec<Row> = said
+                .iter()
+                .enumerate()
+                .map(|(at, (expiration, strike, minute, second))| {
+                    let minute = DateTime::from_timestamp((28_949_192 + minute) * 60, 0).unwrap();
+                    let source = minute + chrono::TimeDelta::seconds(*second);
+                    let expiration = TradingDate::from_ymd(2025, 2, 1 + u32::try_from(*expiration).unwrap()).unwrap();
+                    let strike = 580.0 + f64::from(*strike) / 2.0;
+                    Row::new(expiration, strike, minute, source, minute, u32::try_from(at).unwrap(), [Some(at as i64), None, None])
+                })
+                .collect();
+            let mut plain: Vec<Row> = rows.clone();
+            plain.sort_by_key(|row| (row.expiration(), row.strike().to_bits(), row.minute(), row.source_us, row.sequence));
+            let mut winners: Vec<i64> = Vec::new();
+            for (at, row) in plain.iter().enumerate() {
+                let same = |other: &&Row| (other.series(), other.minute()) == (row.series(), row.minute());
+                if plain.get(at + 1).filter(same).is_none() {
+                    winners.push(row.greek(0).unwrap());
+                }
+            }
+            let sorted = sort(rows.chunks(7).map(<[Row]>::to_vec).collect());
+            prop_assert_eq!(sorted.duplicates as usize, said.len() - winners.len());
+            prop_assert_eq!(sorted.rows.iter().map(|row| row.greek(0).unwrap()).collect::<Vec<_>>(), winners);
+        }
     }
 
     fn arrivals(minutes: &[i64]) -> Vec<Arrival> {

@@ -60,7 +60,7 @@ pub fn derive(
         read(captured, date, instrument, instruments, &mut said)
             .map_err(|error| error.while_doing(format!("capture {} of {} {date}", captured.id, instrument.symbol)))?;
     }
-    let rows_in = said.rows.len() as u64;
+    let rows_in = said.rows.iter().map(Vec::len).sum::<usize>() as u64;
     let Sorted { rows, duplicates } = sort(std::mem::take(&mut said.rows));
     let session = instrument.session(date);
     let inside = |minute: i64| session.as_ref().is_some_and(|session| rollup::is_inside(session, minute));
@@ -194,7 +194,7 @@ fn read(
         dataset: captured.dataset.clone(),
         id: captured.id.clone(),
         documents: part.documents,
-        rows: part.rows.len() as u64,
+        rows: part.rows.iter().map(Vec::len).sum::<usize>() as u64,
         first_received_at: part.received.map(|(first, _)| first),
         last_received_at: part.received.map(|(_, last)| last),
     });
@@ -203,18 +203,14 @@ fn read(
     said.notes.append(&mut part.notes);
     said.spots.append(&mut part.spots);
     said.formulas.append(&mut part.formulas);
-    if said.rows.is_empty() {
-        said.rows = part.rows;
-    } else {
-        said.rows.append(&mut part.rows);
-    }
+    said.rows.append(&mut part.rows);
     Ok(())
 }
 
 /// What some lines of a capture said.
 #[derive(Default)]
 struct Part {
-    rows: Vec<Row>,
+    rows: Vec<Vec<Row>>,
     spots: Vec<SpotSaid>,
     notes: Vec<Note>,
     arrivals: Vec<Arrival>,
@@ -261,7 +257,6 @@ fn read_chunk(
             Ok(part)
         })
         .collect::<Result<_>>()?;
-    whole.rows.reserve(parts.iter().map(|part| part.rows.len()).sum());
     for mut part in parts {
         whole.rows.append(&mut part.rows);
         whole.spots.append(&mut part.spots);
@@ -276,6 +271,14 @@ fn read_chunk(
         };
     }
     Ok(())
+}
+
+/// The piece that a worker's rows go into.
+fn rows_of(part: &mut Part) -> &mut Vec<Row> {
+    if part.rows.is_empty() {
+        part.rows.push(Vec::new());
+    }
+    &mut part.rows[0]
 }
 
 fn take_document(
@@ -311,7 +314,7 @@ fn take_document(
         let (source_us, received_us) = (parsed.source_time.timestamp_micros(), line.received_at.timestamp_micros());
         part.spots.push(SpotSaid { minute, expiration, source_us, received_us, sequence, spot });
     }
-    part.rows.extend(parsed.strikes.iter().map(|row| {
+    rows_of(part).extend(parsed.strikes.iter().map(|row| {
         Row::new(
             parsed.expiration,
             row.strike,
@@ -352,7 +355,7 @@ fn take_chain(
             part.spots.push(SpotSaid { minute, expiration, source_us, received_us, sequence, spot: chain.spot });
         }
         let greeks = [row.gamma, row.vanna, row.charm].map(|greek| greek.map(whole_dollars));
-        part.rows.push(Row::new(row.expiration, row.strike, at, chain.at, line.received_at, sequence, greeks));
+        rows_of(part).push(Row::new(row.expiration, row.strike, at, chain.at, line.received_at, sequence, greeks));
     }
     part.formulas.push(derived.report);
     Ok(())
