@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::engine::{Engine, EngineOptions};
+use crate::engine::{Engine, EngineOptions, EngineStats};
 use crate::http::context::Context;
 use crate::http::key_store::KeyStore;
 use crate::http::listen::{Listening, serve};
@@ -21,7 +21,7 @@ use crate::http::metrics::{Metrics, Watched};
 use crate::http::observe::{Observer, observed};
 use crate::http::request_id::RequestIds;
 use crate::http::{admission, auth, catalog, openapi, problem};
-use crate::lake::cache::{Cache, CacheOptions};
+use crate::lake::cache::{Cache, CacheOptions, CacheStats};
 use crate::lake::dataset::Dataset;
 use crate::lake::head::Partitions;
 use crate::lake::indexes::Indexes;
@@ -169,41 +169,34 @@ async fn health(State(context): State<Context>) -> Response {
     Json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "lake": lake})).into_response()
 }
 
-/// Gauges that are read when they are asked for.
+/// Numbers of the cache, the decoded row groups and the engine, read when Prometheus asks.
 fn watch(context: &Context) {
-    let metrics = &context.metrics;
-    let cache = context.cache.clone();
-    metrics.watch("pitlake_cache_file_bytes", "Bytes of partitions in the cache", Watched::Gauge, move || {
-        cache.stats().file_bytes
-    });
-    let cache = context.cache.clone();
-    metrics.watch(
-        "pitlake_cache_hits",
-        "Partitions and manifests served without asking the store",
-        Watched::Counter,
-        move || cache.stats().hits,
-    );
-    let cache = context.cache.clone();
-    metrics.watch(
-        "pitlake_cache_fills",
-        "Partitions and manifests fetched from the store",
-        Watched::Counter,
-        move || cache.stats().filled,
-    );
+    let cache = |name, help, kind, read: fn(&CacheStats) -> u64| {
+        let cache = context.cache.clone();
+        context.metrics.watch(name, help, kind, move || read(&cache.stats()));
+    };
+    cache("cache_hits", "Objects served without asking the store", Watched::Counter, |stats| stats.hits);
+    cache("cache_asked", "Requests to the store, conditional ones included", Watched::Counter, |stats| stats.asked);
+    cache("cache_unchanged", "Of these, answered with: unchanged", Watched::Counter, |stats| stats.unchanged);
+    cache("cache_filled", "Of these, objects brought in", Watched::Counter, |stats| stats.filled);
+    cache("cache_failed", "Of these, not answered", Watched::Counter, |stats| stats.failed);
+    cache("cache_evicted", "Objects let go to stay within the bounds", Watched::Counter, |stats| stats.evicted);
+    cache("cache_damaged", "Files found damaged on disk", Watched::Counter, |stats| stats.damaged);
+    cache("cache_file_bytes", "Bytes of partitions held", Watched::Gauge, |stats| stats.file_bytes);
     let row_groups = context.partitions.row_groups().clone();
-    metrics.watch("pitlake_row_group_bytes", "Bytes of decoded row groups in memory", Watched::Gauge, move || {
-        row_groups.bytes()
-    });
-    let engine = context.engine.clone();
-    metrics.watch("pitlake_engine_waiting", "Questions that wait for DuckDB", Watched::Gauge, move || {
-        let stats = engine.stats();
+    let help = "Bytes of decoded row groups in memory";
+    context.metrics.watch("row_group_bytes", help, Watched::Gauge, move || row_groups.bytes());
+    let engine = |name, help, read: fn(&EngineStats) -> u64| {
+        let engine = context.engine.clone();
+        context.metrics.watch(name, help, Watched::Gauge, move || read(&engine.stats()));
+    };
+    engine("engine_waiting", "Questions that wait for DuckDB", |stats| {
         (stats.small_waiting + stats.large_waiting) as u64
     });
-    let engine = context.engine.clone();
-    metrics.watch("pitlake_engine_at_work", "Questions that DuckDB answers", Watched::Gauge, move || {
-        let stats = engine.stats();
+    engine("engine_at_work", "Questions that DuckDB answers", |stats| {
         (stats.small_at_work + stats.large_at_work) as u64
     });
+    engine("engine_hot_table_bytes", "Estimated bytes of hot tables", |stats| stats.hot_table_bytes);
 }
 
 /// Cores that this process may use.

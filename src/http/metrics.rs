@@ -1,5 +1,5 @@
-//! What Prometheus reads at `/metrics`. The HTTP layers push into it; the cache, the engine and the store, which must
-//! not know of HTTP, are either pushed in by the server's hooks or read at scrape time through [`Metrics::watch`].
+//! What Prometheus reads at `/metrics`. The HTTP layers push into it; the cache and the engine, which must not know of
+//! HTTP, are read at scrape time through [`Metrics::watch`].
 //! No label may hold what a client can choose freely: a route is its template, never a path.
 
 use std::fmt;
@@ -36,12 +36,6 @@ struct RouteLabels {
     route: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StoreLabels {
-    operation: &'static str,
-    outcome: &'static str,
-}
-
 type Latencies<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Every number that the server counts.
@@ -55,15 +49,6 @@ pub struct Metrics {
     answer_bytes: Family<RouteLabels, Counter>,
     refused_overload: Counter,
     connections: Gauge,
-    cache_hits: Counter,
-    cache_misses: Counter,
-    cache_evictions: Counter,
-    cache_bytes: Gauge,
-    engine_queue: Histogram,
-    engine_time: Histogram,
-    engine_running: Gauge,
-    store_requests: Family<StoreLabels, Counter>,
-    store_time: Latencies<StoreLabels>,
 }
 
 fn latency() -> Histogram {
@@ -82,15 +67,6 @@ impl Default for Metrics {
             answer_bytes: Family::default(),
             refused_overload: Counter::default(),
             connections: Gauge::default(),
-            cache_hits: Counter::default(),
-            cache_misses: Counter::default(),
-            cache_evictions: Counter::default(),
-            cache_bytes: Gauge::default(),
-            engine_queue: latency(),
-            engine_time: latency(),
-            engine_running: Gauge::default(),
-            store_requests: Family::default(),
-            store_time: Family::new_with_constructor(latency),
         };
         new.register();
         new
@@ -120,25 +96,6 @@ impl Metrics {
             self.refused_overload.clone(),
         );
         r.register("http_connections", "Open connections", self.connections.clone());
-        r.register("cache_hits", "Partitions found in the local cache", self.cache_hits.clone());
-        r.register("cache_misses", "Partitions fetched from the store", self.cache_misses.clone());
-        r.register("cache_evictions", "Partitions removed to make room", self.cache_evictions.clone());
-        r.register_with_unit("cache_size", "Bytes the local cache holds", Unit::Bytes, self.cache_bytes.clone());
-        r.register_with_unit(
-            "engine_queue",
-            "How long questions waited for the engine",
-            seconds(),
-            self.engine_queue.clone(),
-        );
-        r.register_with_unit(
-            "engine_run",
-            "How long the engine worked on questions",
-            seconds(),
-            self.engine_time.clone(),
-        );
-        r.register("engine_running", "Questions the engine works on", self.engine_running.clone());
-        r.register("store_requests", "Requests to the lake's store", self.store_requests.clone());
-        r.register_with_unit("store_request", "How long the store took", seconds(), self.store_time.clone());
     }
 
     /// Adds a number that is read when Prometheus asks. `read` must be cheap and must not block.
@@ -190,41 +147,6 @@ impl Metrics {
 
     pub fn connection_closed(&self) {
         self.connections.dec();
-    }
-
-    pub fn cache_hit(&self) {
-        self.cache_hits.inc();
-    }
-
-    pub fn cache_missed(&self) {
-        self.cache_misses.inc();
-    }
-
-    pub fn cache_evicted(&self) {
-        self.cache_evictions.inc();
-    }
-
-    /// Bytes that the cache holds now.
-    pub fn cache_holds(&self, bytes: u64) {
-        self.cache_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-    }
-
-    /// A question leaves the queue of the engine and begins.
-    pub fn engine_began(&self, queued: Duration) {
-        self.engine_queue.observe(queued.as_secs_f64());
-        self.engine_running.inc();
-    }
-
-    pub fn engine_ended(&self, worked: Duration) {
-        self.engine_time.observe(worked.as_secs_f64());
-        self.engine_running.dec();
-    }
-
-    /// One request to the store; `operation` and `outcome` are words from a fixed set, such as `get` and `ok`.
-    pub fn store_asked(&self, operation: &'static str, outcome: &'static str, took: Duration) {
-        let labels = StoreLabels { operation, outcome };
-        self.store_requests.get_or_create(&labels).inc();
-        self.store_time.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     /// Everything in the OpenMetrics text format.
@@ -303,8 +225,6 @@ mod tests {
         metrics.request_answered("GET", route, StatusCode::OK, Duration::from_micros(1500));
         metrics.request_ended(route, 4096, Duration::from_micros(2500), true);
         metrics.request_abandoned();
-        metrics.store_asked("get", "not_found", Duration::from_millis(5));
-        metrics.cache_holds(123);
         metrics.watch("engine_instances", "DuckDB instances", Watched::Gauge, || 2);
         metrics.watch("captures_written", "Captures", Watched::Counter, || 7);
         let text = metrics.encode().unwrap();
@@ -316,8 +236,6 @@ mod tests {
             "pitlake_http_answer_bytes_total{route=\"/api/v1/greeks/{symbol}/{date}\"} 4096",
             "pitlake_http_in_flight 0",
             "pitlake_http_broken_answers_total 1",
-            "pitlake_store_requests_total{operation=\"get\",outcome=\"not_found\"} 1",
-            "pitlake_cache_size_bytes 123",
             "pitlake_engine_instances 2",
             "pitlake_captures_written_total 7",
             "# EOF",
