@@ -67,40 +67,29 @@ pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &
         })
         .await;
     bar.finish_and_clear();
-    let mut failed = false;
-    let mut written = 0;
-    for outcome in &outcomes {
-        match outcome {
-            Ok(partition) => {
-                written += u64::from(partition.action == "written");
-                if args.json {
-                    line(
-                        out,
-                        &serde_json::to_string(partition)
-                            .map_err(|error| Error::internal("outcome").caused_by(error))?,
-                    )?;
-                }
-            }
-            Err(error) => {
-                failed = true;
-                eprintln!("pitlake: {}", error.detail());
-            }
-        }
+    for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+        eprintln!("pitlake: {}", error.detail());
     }
-    if !args.json {
-        line(
-            out,
-            &format!(
-                "{} partitions, {written} written, {} as they were",
-                outcomes.len(),
-                outcomes.len() as u64 - written
-            ),
-        )?;
-        if outcomes.is_empty() {
-            line(out, "nothing to compact: no captures match; `pitlake ingest greeks FILE` brings some in")?;
+    let failed = outcomes.iter().any(Result::is_err);
+    let printed = print(&outcomes, args.json, out);
+    // A reader of our output that went away does not make a failed day good.
+    if failed { Ok(Outcome::Failed) } else { printed.map(|()| Outcome::Good) }
+}
+
+fn print(outcomes: &[Result<Partition>], json: bool, out: &mut dyn Write) -> Result<()> {
+    let partitions = || outcomes.iter().flatten();
+    if json {
+        for partition in partitions() {
+            line(out, &serde_json::to_string(partition).map_err(|error| Error::internal("outcome").caused_by(error))?)?;
         }
+        return Ok(());
     }
-    Ok(if failed { Outcome::Failed } else { Outcome::Good })
+    let (all, written) = (partitions().count(), partitions().filter(|partition| partition.action == "written").count());
+    line(out, &format!("{all} partitions, {written} written, {} as they were", all - written))?;
+    if outcomes.is_empty() {
+        line(out, "nothing to compact: no captures match; `pitlake ingest greeks FILE` brings some in")?;
+    }
+    Ok(())
 }
 
 fn told(partition: &Partition) -> String {

@@ -55,13 +55,10 @@ fn is_usage(error: &Error) -> bool {
     error.source().is_some_and(|cause| cause.is::<WrongUsage>())
 }
 
+/// Our own output's reader went away. Deeper causes do not count: a store's connection breaks in the same words.
 fn is_broken_pipe(error: &Error) -> bool {
-    let mut cause = error.source();
-    while let Some(below) = cause {
-        if below.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe) {
-            return true;
-        }
-        cause = below.source();
-    }
-    false
+    error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+        .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
 }

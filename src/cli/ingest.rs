@@ -95,6 +95,8 @@ pub async fn run(args: &IngestArgs, lake: &LakeArgs, clock: SharedClock, out: &m
     };
     let mut total = Counts::default();
     let mut failed = false;
+    // A reader of our output that went away must not stop what is being taken in.
+    let mut printed = Ok(());
     for file in &files.files {
         let counted = match &args.what {
             What::Greeks(_) => greeks(file, &instruments, &clock, &store).await,
@@ -102,8 +104,8 @@ pub async fn run(args: &IngestArgs, lake: &LakeArgs, clock: SharedClock, out: &m
         };
         match counted {
             Ok(counts) => {
-                if !files.json {
-                    line(out, &format!("{file}: {}", told(&counts)))?;
+                if !files.json && printed.is_ok() {
+                    printed = line(out, &format!("{file}: {}", told(&counts)));
                 }
                 failed |= counts.documents == 0;
                 if counts.documents == 0 && counts.refused == 0 {
@@ -118,14 +120,18 @@ pub async fn run(args: &IngestArgs, lake: &LakeArgs, clock: SharedClock, out: &m
         }
     }
     if files.json {
-        line(out, &serde_json::to_string(&total).map_err(|error| Error::internal("counts").caused_by(error))?)?;
-    } else if files.files.len() > 1 {
-        line(out, &format!("all: {}", told(&total)))?;
+        printed =
+            line(out, &serde_json::to_string(&total).map_err(|error| Error::internal("counts").caused_by(error))?);
+    } else if files.files.len() > 1 && printed.is_ok() {
+        printed = line(out, &format!("all: {}", told(&total)));
     }
     if total.refused > 0 && !files.json {
         eprintln!("{} refused; raw/_rejected keeps each with its place and reason", total.refused);
     }
-    Ok(if failed || (files.strict && total.refused > 0) { Outcome::Failed } else { Outcome::Good })
+    if failed || (files.strict && total.refused > 0) {
+        return Ok(Outcome::Failed);
+    }
+    printed.map(|()| Outcome::Good)
 }
 
 fn told(counts: &Counts) -> String {
@@ -163,9 +169,15 @@ async fn chain(
 ) -> Result<Counts> {
     let mut text = String::new();
     decompress(open(file)?)?
-        .take(CHAIN_BYTES)
+        .take(CHAIN_BYTES + 1)
         .read_to_string(&mut text)
         .map_err(|error| Error::invalid(format!("the chain cannot be read as text ({error})")).caused_by(error))?;
+    if text.len() as u64 > CHAIN_BYTES {
+        return Err(Error::invalid(format!(
+            "the chain is larger than {} MiB; one snapshot never is",
+            CHAIN_BYTES >> 20
+        )));
+    }
     let context = ChainContext { symbol: args.symbol.clone(), at: args.at, spot: args.spot };
     let formula = Formula::new(args.dealers, args.greeks);
     let document = ChainDocument::new(text, context, args.format, &formula)?;

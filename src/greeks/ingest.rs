@@ -240,7 +240,8 @@ fn keep_rows(
                     }
                     Err(refusal) => {
                         let text = record.iter().collect::<Vec<_>>().join(",");
-                        (text.into_bytes(), Err(Bad { refusal, home: None }))
+                        let home = reader.home(&table.head(record));
+                        (text.into_bytes(), Err(Bad { refusal, home }))
                     }
                 },
             },

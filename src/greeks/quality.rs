@@ -6,7 +6,7 @@
 //! | `missing_minutes` | yes | a session minute without a row (on an open day: up to the last minute seen) |
 //! | `refused_input` | yes | a document refused at ingest |
 //! | `outliers` | yes | a value at least ten times both its neighbours in time, see [`outliers`] |
-//! | `strike_coverage` | yes | a minute whose strikes of an expiration are a fifth off the day's median |
+//! | `strike_coverage` | yes | a minute whose strikes of an expiration (0 when it is not there) are a fifth off the day's median |
 //! | `open_interest_near_zero` | yes | a chain saved before its open interest was there |
 //! | `chain_rows_unused` | no | rows of a chain that say too little (expired, no open interest, no volatility) |
 //! | `duplicates` | no | rows that a later row of the same minute superseded |
@@ -190,26 +190,35 @@ fn usual_around(series: &[Row], at_row: usize, greek: usize) -> i64 {
     magnitudes.len().checked_sub(2).map_or(0, |second| magnitudes[second])
 }
 
+/// Minutes whose number of strikes of an expiration is off its median of the day; an expiration that is missing in a minute
+/// that others have counts as 0 strikes. Not judged: expirations said in fewer than half of the minutes between their
+/// first and their last, which are snapshots beside a feed.
 fn coverage(sums: &[MinuteSum], inside: impl Fn(i64) -> bool) -> Vec<CoverageJump> {
-    let mut by_expiration: BTreeMap<i32, Vec<&MinuteSum>> = BTreeMap::new();
+    let mut seen = Vec::new();
+    let mut by_expiration: BTreeMap<i32, BTreeMap<i64, i64>> = BTreeMap::new();
     for sum in sums.iter().filter(|sum| inside(sum.minute)) {
-        by_expiration.entry(sum.expiration).or_default().push(sum);
+        if seen.last() != Some(&sum.minute) {
+            seen.push(sum.minute);
+        }
+        by_expiration.entry(sum.expiration).or_default().insert(sum.minute, sum.strikes);
     }
     let mut found = Vec::new();
     for (expiration, minutes) in by_expiration {
-        let mut strikes: Vec<i64> = minutes.iter().map(|sum| sum.strikes).collect();
+        let mut strikes: Vec<i64> = minutes.values().copied().collect();
         strikes.sort_unstable();
         let usual = strikes[strikes.len() / 2];
-        if minutes.len() < COVERAGE_MINUTES || usual < COVERAGE_STRIKES {
+        let (first, last) = (minutes.keys().next(), minutes.keys().next_back());
+        let span = seen.iter().filter(|minute| first <= Some(minute) && Some(*minute) <= last).count();
+        if minutes.len() < COVERAGE_MINUTES || usual < COVERAGE_STRIKES || minutes.len() * 2 < span {
             continue;
         }
         let tolerated = (usual as f64 * COVERAGE_TOLERANCE) as i64;
-        found.extend(minutes.iter().filter(|sum| (sum.strikes - usual).abs() > tolerated).map(|sum| CoverageJump {
-            timestamp: instant(sum.minute),
-            expiration: date(expiration),
-            strikes: sum.strikes,
-            usual,
-        }));
+        for minute in &seen {
+            let strikes = minutes.get(minute).copied().unwrap_or(0);
+            if (strikes - usual).abs() > tolerated {
+                found.push(CoverageJump { timestamp: instant(*minute), expiration: date(expiration), strikes, usual });
+            }
+        }
     }
     found.sort_by_key(|jump| (jump.timestamp, jump.expiration));
     found
@@ -290,4 +299,42 @@ fn instant(minute: i64) -> DateTime<Utc> {
 
 fn date(days: i32) -> TradingDate {
     TradingDate::from(chrono::NaiveDate::from_epoch_days(days).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sums(minutes: impl IntoIterator<Item = (i64, i32)>, strikes: i64) -> Vec<MinuteSum> {
+        let sum = |(minute, expiration)| MinuteSum { minute, expiration, spot: None, greeks: [None; 3], strikes };
+        let mut sums: Vec<MinuteSum> = minutes.into_iter().map(sum).collect();
+        sums.sort_by_key(|sum| (sum.minute, sum.expiration));
+        sums
+    }
+
+    #[test]
+    fn an_expiration_that_is_missing_for_an_hour_is_noticed() {
+        let whole = (0..390).map(|minute| (minute, 1));
+        let hole = (0..390).filter(|minute| !(100..160).contains(minute)).map(|minute| (minute, 2));
+        let found = coverage(&sums(whole.chain(hole), 300), |_| true);
+        assert_eq!(found.len(), 60);
+        assert_eq!((found[0].timestamp, found[0].strikes, found[0].usual), (instant(100), 0, 300));
+        assert!(found.iter().all(|jump| jump.expiration == date(2)));
+    }
+
+    #[test]
+    fn an_expiration_that_ends_early_is_noticed_and_a_snapshot_beside_a_feed_is_not() {
+        let whole = (0..390).map(|minute| (minute, 1));
+        let ended = (0..300).map(|minute| (minute, 2));
+        let snapshots = (0..390).step_by(30).map(|minute| (minute, 3));
+        let found = coverage(&sums(whole.chain(ended).chain(snapshots), 300), |_| true);
+        assert_eq!(found.len(), 90);
+        assert!(found.iter().all(|jump| jump.expiration == date(2) && jump.strikes == 0));
+    }
+
+    #[test]
+    fn a_day_with_every_strike_in_every_minute_has_no_jump() {
+        let minutes = (0..390).flat_map(|minute| [(minute, 1), (minute, 2)]);
+        assert!(coverage(&sums(minutes, 300), |_| true).is_empty());
+    }
 }

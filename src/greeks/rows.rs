@@ -106,6 +106,8 @@ pub struct Said {
     pub captures: Vec<CaptureRef>,
     pub formulas: Vec<FormulaReport>,
     pub documents: u64,
+    /// Lines of all captures, refusals among them.
+    pub lines: u64,
     pub late_documents: u64,
 }
 

@@ -74,7 +74,8 @@ impl Partitions {
                 }
                 Err(error) => return Err(error),
             };
-            let version = (key.clone(), file.sha256().to_owned());
+            // Each arrival of a file has a path of its own: the same bytes may come back under a later revision.
+            let version = (key.clone(), file.path().to_string_lossy().into_owned());
             if let Some(head) = self.heads.get(&version) {
                 return Ok(ReadyPartition { partition, head });
             }

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use super::layout::PartitionId;
-use super::manifest::{Content, Manifest};
+use super::manifest::{Condition, Content, Manifest};
 use super::store::{ObjectMeta, PutWhen, Store};
+use super::year_index::{self, DayEntry};
 use crate::{Error, ErrorKind, Result};
 
 /// What publishing did.
@@ -34,6 +35,9 @@ pub struct Before {
     pub data: Option<ObjectMeta>,
     /// The manifest and its ETag, when there is one.
     pub manifest: Option<(Manifest, String)>,
+    /// What the year's index remembers of the day, read only when there is no manifest that can be: a revision never goes
+    /// back because its record was lost.
+    pub remembered: Option<DayEntry>,
 }
 
 /// Reads what stands there now.
@@ -46,7 +50,10 @@ pub async fn before(store: &Store, id: &PartitionId) -> Result<Before> {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    Ok(Before { data, manifest: read_manifest(store, id).await? })
+    let manifest = read_manifest(store, id).await?;
+    let lost = manifest.as_ref().is_none_or(|(manifest, _)| manifest.revision == 0);
+    let remembered = if lost { year_index::remembered(store, id).await? } else { None };
+    Ok(Before { data, manifest, remembered })
 }
 
 /// The published manifest with its ETag; a manifest that does not parse is told to the log and counts as none.
@@ -78,7 +85,7 @@ fn damaged(id: &PartitionId) -> Result<Manifest> {
             symbol: id.symbol.clone(),
             date: id.period.day(),
             year: id.period.day().is_none().then(|| id.period.year()),
-            condition: super::manifest::Condition::Degraded,
+            condition: Condition::Degraded,
             reasons: Vec::new(),
             rows: 0,
             minutes_expected: 0,
@@ -122,12 +129,15 @@ pub async fn publish(
     let when = before.data.as_ref().map_or(PutWhen::Absent, |data| PutWhen::Matches(data.etag.clone()));
     store.put(&id.data_key(), Bytes::from(data), when).await?;
 
-    let revision = match &before.manifest {
-        None => 1,
+    let revision = match (&before.manifest, &before.remembered) {
+        (_, Some(known)) if known.sha256 == sha256 => known.revision,
+        (_, Some(known)) if known.condition == Condition::Pending => known.revision,
+        (_, Some(known)) => known.revision + 1,
+        (None, None) => 1,
         // Between the data and the manifest of the same revision a publisher died: the number stands for these bytes.
-        Some((old, _)) if old.sha256 == sha256 => old.revision.max(1),
-        Some((old, _)) if !old.content.calculation.session_closed => old.revision.max(1),
-        Some((old, _)) => old.revision + 1,
+        (Some((old, _)), None) if old.sha256 == sha256 => old.revision.max(1),
+        (Some((old, _)), None) if !old.content.calculation.session_closed => old.revision.max(1),
+        (Some((old, _)), None) => old.revision + 1,
     };
     // Microseconds, like every other time in the lake.
     let published_at = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);

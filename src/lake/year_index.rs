@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::PartitionId;
 use super::manifest::{Condition, Manifest, Reason, pretty_json};
+use super::publish;
 use super::store::{PutWhen, Store};
 use crate::market::{Symbol, TradingDate};
 use crate::{Error, ErrorKind, Result};
@@ -77,20 +78,18 @@ impl YearIndex {
     pub fn day(&self, date: TradingDate) -> Option<&DayEntry> {
         self.days.binary_search_by_key(&date, |day| day.date).ok().map(|at| &self.days[at])
     }
+}
 
-    /// Puts the entries of `manifests` in; an older publication never replaces a newer one.
-    fn take(&mut self, manifests: &[Manifest]) {
-        let mut days: BTreeMap<TradingDate, DayEntry> =
-            std::mem::take(&mut self.days).into_iter().map(|day| (day.date, day)).collect();
-        for entry in manifests.iter().filter_map(DayEntry::of).filter(|entry| entry.date.year() == self.year) {
-            let stale = days
-                .get(&entry.date)
-                .is_some_and(|known| (known.revision, known.published_at) > (entry.revision, entry.published_at));
-            if !stale {
-                days.insert(entry.date, entry);
-            }
-        }
-        self.days = days.into_values().collect();
+/// What the index remembers of a day; nothing when there is no index that can be read.
+///
+/// # Errors
+/// Those of the store.
+pub async fn remembered(store: &Store, id: &PartitionId) -> Result<Option<DayEntry>> {
+    let Some(date) = id.period.day() else { return Ok(None) };
+    match read(store, &id.dataset, &id.symbol, date.year()).await {
+        Ok(index) => Ok(index.day(date).cloned()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -105,9 +104,11 @@ pub async fn read(store: &Store, dataset: &str, symbol: &Symbol, year: i32) -> R
 
 /// Brings the index up to date with `manifests` (of this dataset and symbol) and returns it; other days stay as they are.
 ///
+/// Where the index says something else of a day, or where it is rebuilt and `manifests` do not name a day it has, the day's
+/// manifest is read again: it may have been published since `manifests` were read, and it alone is the truth.
+///
 /// # Errors
-/// Those of the store; `Conflict` when the race was lost too often. A damaged index is an error, unless `rebuild` says
-/// that `manifests` are all there are.
+/// Those of the store; `Conflict` when the race was lost too often. A damaged index is an error, unless `rebuild`.
 pub async fn update(
     store: &Store,
     (dataset, symbol, year): (&str, &Symbol, i32),
@@ -115,17 +116,38 @@ pub async fn update(
     rebuild: bool,
 ) -> Result<YearIndex> {
     let key = PartitionId::year(dataset, symbol, year).manifest_key();
+    let given: BTreeMap<TradingDate, DayEntry> = manifests
+        .iter()
+        .filter_map(DayEntry::of)
+        .filter(|entry| entry.date.year() == year)
+        .map(|entry| (entry.date, entry))
+        .collect();
     for _ in 0..ATTEMPTS {
         let empty = || YearIndex { dataset: dataset.to_owned(), symbol: symbol.clone(), year, days: Vec::new() };
         let (before, when) = match store.get(&key).await {
-            Ok(object) if rebuild => (empty(), PutWhen::Matches(object.etag)),
-            Ok(object) => (YearIndex::parse(&object.bytes, &key)?, PutWhen::Matches(object.etag)),
+            Ok(object) => match YearIndex::parse(&object.bytes, &key) {
+                Err(_) if rebuild => (empty(), PutWhen::Matches(object.etag)),
+                parsed => (parsed?, PutWhen::Matches(object.etag)),
+            },
             Err(error) if error.kind() == ErrorKind::NotFound => (empty(), PutWhen::Absent),
             Err(error) => return Err(error),
         };
-        let mut after = before.clone();
-        after.take(manifests);
-        if after == before && !rebuild {
+        let mut days: BTreeMap<TradingDate, DayEntry> = before.days.iter().map(|day| (day.date, day.clone())).collect();
+        let doubtful: Vec<TradingDate> = days
+            .values()
+            .filter(|known| given.get(&known.date).map_or(rebuild, |entry| entry != *known))
+            .map(|known| known.date)
+            .collect();
+        days.extend(given.iter().map(|(date, entry)| (*date, entry.clone())));
+        for date in doubtful {
+            match publish::manifest(store, &PartitionId::day(dataset, symbol, date)).await {
+                Ok(manifest) => days.extend(DayEntry::of(&manifest).map(|entry| (date, entry))),
+                Err(error) if error.kind() == ErrorKind::NotFound => drop(days.remove(&date)),
+                Err(error) => return Err(error),
+            }
+        }
+        let after = YearIndex { days: days.into_values().collect(), ..empty() };
+        if after == before {
             return Ok(after);
         }
         match store.put(&key, Bytes::from(pretty_json(&after)?), when).await {

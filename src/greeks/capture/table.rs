@@ -33,6 +33,15 @@ impl Table {
         Ok(Self { columns })
     }
 
+    /// Symbol and timestamp of a record that is refused, as JSON, as far as it has them.
+    pub fn head(&self, record: &csv::StringRecord) -> Vec<u8> {
+        let cells =
+            self.columns.iter().zip(record).filter(|(column, _)| ["symbol", "timestamp"].contains(&column.as_str()));
+        let head: serde_json::Map<String, serde_json::Value> =
+            cells.map(|(column, cell)| (column.clone(), cell.trim().into())).collect();
+        serde_json::Value::Object(head).to_string().into_bytes()
+    }
+
     /// One record as a JSON document; empty cells are left out.
     ///
     /// # Errors

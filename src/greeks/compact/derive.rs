@@ -199,6 +199,7 @@ fn read(
         last_received_at: part.received.map(|(_, last)| last),
     });
     said.documents += part.documents;
+    said.lines += part.lines;
     said.late_documents += late(&part.arrivals);
     said.notes.append(&mut part.notes);
     said.spots.append(&mut part.spots);
@@ -216,6 +217,8 @@ struct Part {
     arrivals: Vec<Arrival>,
     formulas: Vec<FormulaReport>,
     documents: u64,
+    /// Notes counted too: a line's number is its place in the order of receipt.
+    lines: u64,
     received: Option<(chrono::DateTime<chrono::Utc>, chrono::DateTime<chrono::Utc>)>,
 }
 
@@ -229,7 +232,8 @@ fn read_chunk(
     whole: &mut Part,
 ) -> Result<()> {
     let lines: Vec<&[u8]> = chunk.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
-    let start = first_sequence + u32::try_from(whole.documents).unwrap_or(u32::MAX);
+    let start = first_sequence.saturating_add(u32::try_from(whole.lines).unwrap_or(u32::MAX));
+    whole.lines += lines.len() as u64;
     let parts: Vec<Part> = lines
         .par_chunks(LINES_AT_ONCE)
         .enumerate()

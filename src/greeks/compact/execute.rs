@@ -14,7 +14,7 @@ use super::year;
 use crate::greeks::record::{CHAINS, GREEKS, GREEKS_BY_MINUTE};
 use crate::lake::layout::{Key, PartitionId, prefix};
 use crate::lake::manifest::{Condition, Manifest};
-use crate::lake::publish::{Before, Published, before, publish};
+use crate::lake::publish::{Published, before, publish};
 use crate::lake::store::Store;
 use crate::market::{Instrument, Instruments, SharedClock, Symbol, TradingDate};
 use crate::{Error, ErrorKind, Result};
@@ -179,20 +179,21 @@ impl Compactor {
         let rows_id = PartitionId::day(GREEKS, &day.symbol, day.date);
         let minutes_id = PartitionId::day(GREEKS_BY_MINUTE, &day.symbol, day.date);
         let rows_before = before(&self.store, &rows_id).await?;
+        let minutes_before = before(&self.store, &minutes_id).await?;
         let captures = self.captures(day).await?;
         let closed = instrument.session(day.date).is_none_or(|session| session.close <= self.clock.now());
         let named: Vec<(&str, &str)> = captures.iter().map(|(dataset, id, _)| (*dataset, id.as_str())).collect();
-        if stale(&rows_before, &named, &calculation(&instrument, closed)).is_none()
-            && let Some((rows, _)) = &rows_before.manifest
-            && let Before { data: Some(_), manifest: Some((minutes, _)) } = before(&self.store, &minutes_id).await?
+        let calculation = calculation(&instrument, closed);
+        if stale(&rows_before, &named, &calculation).is_none()
+            && stale(&minutes_before, &named, &calculation).is_none()
+            && let (Some((rows, _)), Some((minutes, _))) = (&rows_before.manifest, &minutes_before.manifest)
         {
-            return Ok((Published::Unchanged(rows.clone()), Published::Unchanged(minutes)));
+            return Ok((Published::Unchanged(rows.clone()), Published::Unchanged(minutes.clone())));
         }
 
         let _memory =
             budget.acquire_many(permits).await.map_err(|_| Error::internal("the memory budget was closed"))?;
-        let minutes_before = before(&self.store, &minutes_id).await?;
-        let captured: Vec<Captured> = stream::iter(self.captures(day).await?)
+        let captured: Vec<Captured> = stream::iter(captures)
             .map(|(dataset, id, key)| async move {
                 let bytes = self.store.get(&key).await?.bytes;
                 Ok::<_, Error>(Captured { dataset: dataset.to_owned(), id, bytes })

@@ -10,6 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use super::asked::{FILTERS, filter};
 use super::day::open;
 use super::{Wanted, distrust, envelope, put_head};
+use crate::Error;
 use crate::greeks::query::{Aggregate, By};
 use crate::greeks::record::{GREEKS, GREEKS_BY_MINUTE};
 use crate::http::auth::Access;
@@ -19,6 +20,8 @@ use crate::http::format::{Answer, Rows, Slice, respond};
 use crate::http::keys::Scope;
 use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemDocument};
+use crate::lake::head::ReadyPartition;
+use crate::market::{Instrument, TradingDate};
 
 /// One day's exposures, summed.
 ///
@@ -65,9 +68,8 @@ pub async fn aggregate(
     let date = context.date(&date)?;
     let by = params.one_of("by", &By::CHOICES)?.unwrap_or(By::Minute);
     let aggregate = Aggregate { by, filter: filter(&params, &instrument, date)? };
-    let minutes = open(&context, GREEKS_BY_MINUTE, &instrument, date).await?;
+    let (day, minutes) = open_both(&context, &instrument, date).await?;
     // The record of the strike level is the day's: the sums were made with it.
-    let day = open(&context, GREEKS, &instrument, date).await?;
     let head = &day.head;
 
     let tag = ETagBuilder::of_content(day.file().sha256())
@@ -76,6 +78,7 @@ pub async fn aggregate(
         .part("format", wanted.format.name())
         .part("encoding", wanted.encoding.name())
         .part("query", &format!("aggregate;{}", params.canonical()))
+        .part("times", &format!("{:?} {:?}", aggregate.filter.from_us, aggregate.filter.to_us))
         .finish();
     let mut response = if tag.is_known_to(&headers) {
         tag.not_modified()
@@ -97,4 +100,28 @@ pub async fn aggregate(
     tag.put_on(response.headers_mut());
     put_head(&mut response, wanted, head, &format!("greeks-{}-{date}-by-{}", instrument.symbol, by.name()));
     Ok(response)
+}
+
+/// How often two files that do not belong together are fetched again before the caller is told to come back.
+const ATTEMPTS: u32 = 4;
+
+/// Strike level and minute sums made from the same captures. They are two objects that are cached one by one: after a
+/// correction one may still be the old revision, and nothing may be added up across the two.
+async fn open_both(
+    context: &Context,
+    instrument: &Instrument,
+    date: TradingDate,
+) -> Result<(ReadyPartition, ReadyPartition), Problem> {
+    for _ in 0..ATTEMPTS {
+        let day = open(context, GREEKS, instrument, date).await?;
+        let minutes = open(context, GREEKS_BY_MINUTE, instrument, date).await?;
+        let (of_day, of_minutes) = (&day.head.content, &minutes.head.content);
+        if of_day.captures == of_minutes.captures && of_day.calculation == of_minutes.calculation {
+            return Ok((day, minutes));
+        }
+        context.cache.forget(day.file());
+        context.cache.forget(minutes.file());
+    }
+    let detail = format!("{} {date} is being republished; try again in a moment", instrument.symbol);
+    Err(Error::unavailable(detail).into())
 }

@@ -164,7 +164,7 @@ async fn answer(
         .part("format", wanted.format.name())
         .part("encoding", wanted.encoding.name())
         .part("query", &params.canonical())
-        .part("minute", &format!("{:?}", filter.from_us))
+        .part("times", &format!("{:?} {:?}", filter.from_us, filter.to_us))
         .finish();
     let mut response = if tag.is_known_to(headers) {
         tag.not_modified()

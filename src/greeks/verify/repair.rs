@@ -12,10 +12,9 @@ use crate::lake::catalog::Catalog;
 use crate::lake::layout::{Key, PartitionId, prefix};
 use crate::lake::publish::{before, publish};
 use crate::lake::store::Store;
-use crate::lake::verify::repair::{
-    Repair, catalog_from_manifests, manifest_from_footer, plan, remembered, restore_revision,
-};
+use crate::lake::verify::repair::{Repair, catalog_from_manifests, manifest_from_footer, plan, restore_revision};
 use crate::lake::verify::{Finding, check_capture};
+use crate::lake::year_index;
 use crate::market::{Instruments, SharedClock, Symbol, TradingDate};
 use crate::{Error, ErrorKind, Result};
 
@@ -99,7 +98,8 @@ async fn make_day(
     let (rows_id, minutes_id) =
         (PartitionId::day(GREEKS, symbol, date), PartitionId::day(GREEKS_BY_MINUTE, symbol, date));
     let (rows_before, minutes_before) = (before(store, &rows_id).await?, before(store, &minutes_id).await?);
-    let (rows_known, minutes_known) = (remembered(store, &rows_id).await?, remembered(store, &minutes_id).await?);
+    let (rows_known, minutes_known) =
+        (year_index::remembered(store, &rows_id).await?, year_index::remembered(store, &minutes_id).await?);
     let captured = captures(store, symbol, date).await?;
     if captured.is_empty() {
         return Err(Error::invalid(format!(

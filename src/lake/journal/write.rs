@@ -56,7 +56,10 @@ pub struct Writer {
     folder: TempDir,
     spills: BTreeMap<Partition, Spill>,
     last: Option<Partition>,
+    /// Notes of documents that named no partition, before there was any.
     homeless: Vec<(DateTime<Utc>, Note)>,
+    /// Notes of documents whose partition has no good document yet.
+    waiting: BTreeMap<Partition, Vec<(DateTime<Utc>, Note)>>,
     rejected: Option<zstd::Encoder<'static, std::fs::File>>,
     rejected_identity: Sha256,
     rejected_on: Option<TradingDate>,
@@ -74,6 +77,7 @@ impl Writer {
             spills: BTreeMap::new(),
             last: None,
             homeless: Vec::new(),
+            waiting: BTreeMap::new(),
             rejected: None,
             rejected_identity: Sha256::new(),
             rejected_on: None,
@@ -94,14 +98,16 @@ impl Writer {
         if self.last.as_ref().is_none_or(|(last, on)| last != symbol || *on != date) {
             self.last = Some((symbol.clone(), date));
         }
-        for (received_at, note) in std::mem::take(&mut self.homeless) {
+        let waiting = if self.waiting.is_empty() { None } else { self.waiting.remove(&(symbol.clone(), date)) };
+        for (received_at, note) in std::mem::take(&mut self.homeless).into_iter().chain(waiting.into_iter().flatten()) {
             self.spill((symbol, date))?.note(received_at, &note)?;
         }
         self.spill((symbol, date))?.document(received_at, document, rows)
     }
 
-    /// Keeps a refused document under `raw/_rejected` and notes it in the capture it belongs to: the one of `home`
-    /// when that is known and has documents, else that of the document before it, else of the first one after it.
+    /// Keeps a refused document under `raw/_rejected` and notes it in the capture it belongs to: that of `home` when it is
+    /// known (and only if that capture comes to be: nothing else may look degraded by it), else that of the document
+    /// before it, else that of the first one after it.
     pub fn refuse(
         &mut self,
         home: Option<(&Symbol, TradingDate)>,
@@ -110,9 +116,14 @@ impl Writer {
         text: &[u8],
     ) -> Result<()> {
         self.keep_refused(received_at, &note, text)?;
-        let known = home.map(|(symbol, date)| (symbol.clone(), date)).filter(|home| self.spills.contains_key(home));
-        match known.or_else(|| self.last.clone()) {
-            Some((symbol, date)) => self.spill((&symbol, date))?.note(received_at, &note),
+        match home.map(|(symbol, date)| (symbol.clone(), date)).or_else(|| self.last.clone()) {
+            Some((symbol, date)) if self.spills.contains_key(&(symbol.clone(), date)) => {
+                self.spill((&symbol, date))?.note(received_at, &note)
+            }
+            Some(home) => {
+                self.waiting.entry(home).or_default().push((received_at, note));
+                Ok(())
+            }
             None => {
                 self.homeless.push((received_at, note));
                 Ok(())

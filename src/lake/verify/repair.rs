@@ -111,7 +111,7 @@ pub async fn manifest_from_footer(store: &Store, id: &PartitionId, now: DateTime
         Some((old, _)) if old.revision > 0 && old.sha256 == sha256 => (old.revision, old.published_at),
         Some((old, _)) if old.revision > 0 && !old.content.calculation.session_closed => (old.revision, now),
         Some((old, _)) if old.revision > 0 => (old.revision + 1, now),
-        _ => match remembered(store, id).await? {
+        _ => match year_index::remembered(store, id).await? {
             Some(entry) if entry.sha256 == sha256 => (entry.revision, entry.published_at),
             Some(_) => return Err(Error::corrupt(format!("the year's index remembers other bytes than {key} has"))),
             None => (1, now),
@@ -164,19 +164,6 @@ pub async fn restore_revision(store: &Store, made: &Manifest, remembered: Option
     }
     let bytes = Bytes::from(manifest.to_json()?);
     store.put(&id.manifest_key(), bytes, PutWhen::Matches(there.etag)).await.map(drop)
-}
-
-/// What the year's index remembers of a day.
-///
-/// # Errors
-/// Those of the store; an index that is not there or damaged remembers nothing.
-pub async fn remembered(store: &Store, id: &PartitionId) -> Result<Option<year_index::DayEntry>> {
-    let Some(date) = id.period.day() else { return Ok(None) };
-    match year_index::read(store, &id.dataset, &id.symbol, date.year()).await {
-        Ok(index) => Ok(index.day(date).cloned()),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]
