@@ -8,6 +8,7 @@ mod ingest;
 mod kill;
 mod lake;
 mod layout_doc;
+mod mistakes;
 mod pitlake_binary;
 mod quality;
 mod s3_server;
