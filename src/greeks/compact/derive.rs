@@ -178,8 +178,7 @@ fn read(
     said: &mut Said,
 ) -> Result<()> {
     let mut part = Part::default();
-    let first_sequence =
-        u32::try_from(said.documents).map_err(|_| Error::invalid("more than four billion documents"))?;
+    let first_sequence = u32::try_from(said.lines).map_err(|_| Error::invalid("more than four billion lines"))?;
     // Decompression runs ahead on a thread of its own while this one parses with rayon.
     std::thread::scope(|scope| {
         let (send, receive) = sync_channel(2);

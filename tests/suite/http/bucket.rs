@@ -107,6 +107,14 @@ fn a_passing_fault_does_not_show() {
     }
 }
 
+/// One question for each way in which a partition is read.
+const EVERY_WAY_TO_READ: [&str; 4] = [
+    QUESTION,
+    "/api/v1/greeks/SPY/2025-01-15",
+    "/api/v1/greeks/SPY/2025-01-15?format=parquet",
+    "/api/v1/greeks/SPY/2025-01-15/aggregate?by=strike",
+];
+
 #[test]
 fn a_lasting_fault_is_a_clean_503_until_it_ends() {
     for fault in [Fault::TornBody, Fault::InternalError] {
@@ -114,12 +122,7 @@ fn a_lasting_fault_is_a_clean_503_until_it_ends() {
         let server = impatient(&lake);
         let s3 = calls(&lake);
         s3.fail_next("GetObject", PARTITION, fault, 50);
-        for path in [
-            QUESTION,
-            "/api/v1/greeks/SPY/2025-01-15",
-            "/api/v1/greeks/SPY/2025-01-15?format=parquet",
-            "/api/v1/greeks/SPY/2025-01-15/aggregate?by=strike",
-        ] {
+        for path in EVERY_WAY_TO_READ {
             let reply = server.get(path);
             reply.problem(503, "unavailable");
             assert!(!reply.header("retry-after").is_empty(), "{fault:?} {path}");
@@ -163,12 +166,7 @@ fn refused_as_damaged(what: &str, bytes: Vec<u8>) {
     let lake = filled(Lake::in_bucket(), objects_in_bucket());
     lake.plant(PARTITION, bytes);
     let server = Server::over(&lake);
-    for path in [
-        QUESTION,
-        "/api/v1/greeks/SPY/2025-01-15",
-        "/api/v1/greeks/SPY/2025-01-15?format=parquet",
-        "/api/v1/greeks/SPY/2025-01-15/aggregate?by=strike",
-    ] {
+    for path in EVERY_WAY_TO_READ {
         let reply = server.get(path);
         assert_eq!(reply.status, 500, "{what} {path}");
         let problem = reply.problem(500, "corrupt");
