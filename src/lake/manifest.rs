@@ -143,6 +143,24 @@ impl Content {
     }
 }
 
+/// What a revision changed against the one before it: the answer to "why did my number move?".
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Change {
+    pub from_revision: u32,
+    /// Rows with a key that was not there before.
+    pub rows_added: u64,
+    /// Rows with the same key and other values.
+    pub rows_changed: u64,
+    /// Rows whose key is there no more.
+    pub rows_removed: u64,
+    /// Captures that this revision was made from and the one before it was not, as `dataset/id`.
+    pub captures_added: Vec<String>,
+    /// Captures that only the one before was made from.
+    pub captures_removed: Vec<String>,
+    /// Whether formula, settings or the session's having closed differ.
+    pub calculation_changed: bool,
+}
+
 /// The published record of one partition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -151,6 +169,9 @@ pub struct Manifest {
     pub published_at: DateTime<Utc>,
     pub sha256: String,
     pub bytes: u64,
+    /// None for the first revision, and while the day is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     #[serde(flatten)]
     pub content: Content,
 }
@@ -209,6 +230,7 @@ pub mod tests {
             published_at: DateTime::from_timestamp(1_736_980_000, 0).unwrap(),
             sha256: "ab".repeat(32),
             bytes: 17,
+            change: None,
             content: content(),
         };
         let json = manifest.to_json().unwrap();

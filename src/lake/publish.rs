@@ -80,6 +80,7 @@ fn damaged(id: &PartitionId) -> Result<Manifest> {
         published_at: DateTime::<Utc>::UNIX_EPOCH,
         sha256: String::new(),
         bytes: 0,
+        change: None,
         content: Content {
             dataset: id.dataset.clone(),
             symbol: id.symbol.clone(),
@@ -141,7 +142,7 @@ pub async fn publish(
     };
     // Microseconds, like every other time in the lake.
     let published_at = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);
-    let manifest = Manifest { path: id.data_key(), revision, published_at, sha256, bytes: size, content };
+    let manifest = Manifest { path: id.data_key(), revision, published_at, sha256, bytes: size, change: None, content };
     let when = before.manifest.as_ref().map_or(PutWhen::Absent, |(_, etag)| PutWhen::Matches(etag.clone()));
     store.put(&id.manifest_key(), Bytes::from(manifest.to_json()?), when).await?;
     Ok(Published::Written(manifest))

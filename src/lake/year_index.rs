@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::layout::PartitionId;
-use super::manifest::{Condition, Manifest, Reason, pretty_json};
+use super::manifest::{Change, Condition, Manifest, Reason, pretty_json};
 use super::publish;
 use super::store::{PutWhen, Store};
 use crate::market::{Symbol, TradingDate};
@@ -31,6 +31,9 @@ pub struct DayEntry {
     pub minutes_expected: u32,
     pub minutes_seen: u32,
     pub calculation_version: String,
+    /// What this revision changed, from the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     /// The room's statistics of the day, from the manifest's `details.day`.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub day: serde_json::Value,
@@ -52,6 +55,7 @@ impl DayEntry {
             minutes_expected: content.minutes_expected,
             minutes_seen: content.minutes_seen,
             calculation_version: content.calculation.version.clone(),
+            change: manifest.change.clone(),
             day: content.details.get("day").cloned().unwrap_or_default(),
         })
     }
