@@ -117,7 +117,8 @@ pub async fn manifest_from_footer(store: &Store, id: &PartitionId, now: DateTime
             None => (1, now),
         },
     };
-    let manifest = Manifest { path: key, revision, published_at, sha256, bytes: data.len() as u64, change: None, content };
+    let manifest =
+        Manifest { path: key, revision, published_at, sha256, bytes: data.len() as u64, change: None, content };
     let when = before.manifest.map_or(PutWhen::Absent, |(_, etag)| PutWhen::Matches(etag));
     store.put(&id.manifest_key(), Bytes::from(manifest.to_json()?), when).await?;
     Ok(manifest)
