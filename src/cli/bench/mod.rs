@@ -19,6 +19,7 @@ mod server;
 mod spread;
 mod table;
 mod workload;
+mod year;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ use program::Program;
 use server::Server;
 use table::Row;
 use workload::Workload;
+use year::Year;
 
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
@@ -45,6 +47,12 @@ pub struct BenchArgs {
     /// Keep the lake here, or use the one that an earlier run kept [default: a temporary folder]
     #[arg(long, value_name = "DIR")]
     lake_dir: Option<PathBuf>,
+    /// Measure a year of full days too: takes some ten minutes more and 5 GB of disk
+    #[arg(long)]
+    year: bool,
+    /// Keep the year's lake here, or use the one that an earlier run kept
+    #[arg(long, value_name = "DIR", requires = "year")]
+    year_dir: Option<PathBuf>,
     /// Runs of the large pieces of work; their median counts [default: 5, with --quick 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     repeat: Option<u16>,
@@ -132,11 +140,38 @@ fn measure(args: &BenchArgs, interrupt: &Interrupt) -> Result<Report> {
         let server = Server::start(&program, &lake, &folder.join("cache-of-crowd"))?;
         rows.push(crowd::measure(&server, &workload)?);
     }
+    if args.year {
+        rows.append(&mut a_year(args, &program, folder, effort)?);
+    }
     interrupt.check()?;
     say("DuckDB, the peer");
     rows.push(peer::measure(interrupt, &workload, &capture, folder, effort.repeat)?);
     machine.look_again();
     Ok(Report { day: workload.describe(), day_rows: workload.rows, machine, effort, rows })
+}
+
+/// The rows about a year, whose lake is made when it is not there.
+fn a_year(args: &BenchArgs, program: &Program, folder: &Path, effort: Effort) -> Result<Vec<Row>> {
+    let year = Year::new()?;
+    let lake = match &args.year_dir {
+        Some(kept) => std::path::absolute(kept)
+            .map_err(|error| Error::invalid(format!("--year-dir is not a folder's name ({error})")).caused_by(error))?,
+        None => folder.join("year"),
+    };
+    let mut rows = Vec::new();
+    if !year.is_in(&lake)? {
+        rows.push(year.make(program, &lake, folder, &say)?);
+    }
+    {
+        let server = Server::start(program, &lake, &folder.join("cache-of-year"))?;
+        rows.append(&mut year.measure(&server, effort, &say)?);
+    }
+    for (format, least) in [("arrow", 20e6), ("json", 8e6)] {
+        say(&format!("export as {format}"));
+        let server = Server::start(program, &lake, &folder.join(format!("cache-of-{format}-export")))?;
+        rows.push(year.export(&server, format, least)?);
+    }
+    Ok(rows)
 }
 
 /// Makes the lake as often as asked for, each time anew, and gives the one to serve.
