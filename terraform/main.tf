@@ -48,7 +48,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
   bucket = aws_s3_bucket.lake.id
 
   # Captures are written once and read again only by a new calculation version: cold after a while. Glacier Instant
-  # Retrieval answers a GET like Standard does, so compaction needs no restore step. Partitions stay in Standard.
+  # Retrieval answers a GET like Standard does, so compaction needs no restore step. Partitions stay in Standard, and so
+  # do captures below 128 KB, such as those of a minute: S3 does not move them, since they would cost more there.
   dynamic "rule" {
     for_each = var.raw_to_glacier_ir_after_days == null ? [] : [var.raw_to_glacier_ir_after_days]
 
@@ -79,6 +80,25 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
 
     expiration {
       expired_object_delete_marker = true
+    }
+  }
+
+  # An open day is replaced every minute: its old versions would soon weigh more than the lake. What is derived can be
+  # made again from captures, so its old versions need not be kept as long as those of captures and settings.
+  dynamic "rule" {
+    for_each = toset(concat([for dataset in local.datasets : "${local.root}${dataset}/"], ["${local.root}_manifest/"]))
+
+    content {
+      id     = "noncurrent-versions-expire-${replace(trimsuffix(rule.value, "/"), "/", "-")}"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = var.noncurrent_partitions_kept_days
+      }
     }
   }
 

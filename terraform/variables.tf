@@ -67,6 +67,17 @@ variable "noncurrent_versions_kept_days" {
   }
 }
 
+variable "noncurrent_partitions_kept_days" {
+  description = "Days that replaced partitions and manifests are kept. Both can be made again from captures; an open day is replaced every minute."
+  type        = number
+  default     = 3
+
+  validation {
+    condition     = var.noncurrent_partitions_kept_days >= 1
+    error_message = "At least 1 day."
+  }
+}
+
 variable "kms_key_arn" {
   description = "KMS key that encrypts the bucket; null uses S3's own keys (SSE-S3), which cost nothing per request."
   type        = string
