@@ -61,8 +61,11 @@ pub async fn export(
     let instrument = context.instrument(&symbol)?;
     access.require(Scope::Read, GREEKS, &instrument.symbol)?;
     let span = Span::of(&params)?;
-    // Read for one day before the lake is asked, so that a wrong filter is a 400 even where nothing is stored.
-    filter(&params, &instrument, span.start)?;
+    // Read for one day before the lake is asked, so that a wrong filter is a 400 even where nothing is stored. A day with a
+    // session: on others a wall-clock time need not exist.
+    if let Some(date) = span.dates().find(|date| instrument.session(*date).is_some()) {
+        filter(&params, &instrument, date)?;
+    }
     let freshness = |year| span.freshness(&context, &instrument, year);
     let promised = promises(&context, (GREEKS, &instrument), span, freshness, |_| true).await?;
     let stored = promised.iter().map(|day| (day.date, day.condition, day.revision));

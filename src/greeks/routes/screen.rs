@@ -21,7 +21,7 @@ use crate::http::context::Context;
 use crate::http::format::{Answer, Rows, Slice, respond};
 use crate::http::keys::Scope;
 use crate::http::params::Params;
-use crate::http::problem::{Problem, ProblemDocument};
+use crate::http::problem::{Problem, ProblemDocument, ProblemType};
 use crate::http::span::{Span, SpanDays};
 use crate::lake::cache::Freshness;
 use crate::lake::promise::Promise;
@@ -142,7 +142,7 @@ async fn find(
         tables.iter().for_each(|table| context.cache.forget(table.file()));
     }
     let detail = format!("{} is being republished; try again in a moment", instrument.symbol);
-    Err(Error::unavailable(detail).into())
+    Err(Problem::new(ProblemType::Unavailable, detail))
 }
 
 /// The first crossing of each hit; `None` when a day's minute sums are not those its statistics were taken over.
