@@ -57,7 +57,7 @@ impl Filter {
     }
 
     /// Whether a row group with these statistics can hold a row; without statistics it can.
-    fn may_hold(&self, group: &RowGroupMetaData) -> bool {
+    pub(super) fn may_hold(&self, group: &RowGroupMetaData) -> bool {
         let (low, high) = self.strikes();
         let (from, to) = self.times();
         let expiration = self.expiration.is_none_or(|wanted| match statistics(group, "expiration") {
@@ -78,7 +78,7 @@ impl Filter {
     }
 
     /// The rows of a decoded row group, in order.
-    fn rows(&self, batch: &RecordBatch) -> Result<Vec<Range<usize>>> {
+    pub(super) fn rows(&self, batch: &RecordBatch) -> Result<Vec<Range<usize>>> {
         if self.admits_every_series() && self.admits_every_minute() {
             return Ok(vec![0..batch.num_rows()]);
         }
@@ -117,7 +117,7 @@ impl Filter {
     }
 
     /// The columns to answer with.
-    fn columns(&self, schema: &SchemaRef) -> Vec<usize> {
+    pub(super) fn columns(&self, schema: &SchemaRef) -> Vec<usize> {
         let wanted = |name: &str| match (&self.greeks, Greek::ALL.iter().find(|greek| greek.column() == name)) {
             (Some(greeks), Some(greek)) => greeks.contains(greek),
             // A greek that this version does not know yet is left out when greeks are named.

@@ -23,14 +23,12 @@ use super::format::{Answer, Encoding, Format, Rows, Slice, respond};
 use super::keys::Scope;
 use super::params::Params;
 use super::problem::{Problem, ProblemDocument};
+use super::span::{MOST_DAYS, Unstored, in_order, too_many, unstored};
 use crate::lake::cache::Freshness;
 use crate::lake::dataset::{Cut, Dataset};
 use crate::lake::manifest::Condition;
 use crate::lake::year_index::YearIndex;
 use crate::market::{Instrument, TradingDate};
-
-/// A span of more days than this is cut into several questions by the caller.
-const MOST_DAYS: usize = 366 * 30;
 
 /// The routes for `datasets`.
 pub fn router(datasets: &'static [&'static Dataset]) -> OpenApiRouter<Context> {
@@ -190,10 +188,8 @@ async fn coverage(
     let instrument = context.instrument(&symbol)?;
     access.require(Scope::Read, &dataset, &instrument.symbol)?;
     let (start, end) = (params.date("start")?, params.date("end")?);
-    if let (Some(start), Some(end)) = (start, end)
-        && end < start
-    {
-        return Err(Problem::parameter("end", format!("end {end} is before start {start}; both are inclusive")));
+    if let (Some(start), Some(end)) = (start, end) {
+        in_order(start, end)?;
     }
     let days = days(&context, &dataset, &instrument, start, end).await?;
     let batch = batch(&days).map_err(|error| crate::Error::internal("coverage has no table form").caused_by(error))?;
@@ -234,10 +230,7 @@ async fn days(
     let mut date = first;
     while date <= last && (end.is_some() || start.is_some() || !indexes.is_empty()) {
         if days.len() == MOST_DAYS {
-            return Err(Problem::parameter(
-                "end",
-                format!("more than {MOST_DAYS} days are asked for; ask for fewer years at once"),
-            ));
+            return Err(too_many());
         }
         let entry = indexes.iter().find(|index| index.year == date.year()).and_then(|index| index.day(date));
         days.push(match entry {
@@ -250,7 +243,7 @@ async fn days(
                 minutes_seen: i32::try_from(entry.minutes_seen).unwrap_or(i32::MAX),
                 revision: i32::try_from(entry.revision).ok(),
             },
-            None => unstored(context, instrument, date),
+            None => not_stored(context, instrument, date),
         });
         date = date.next_day();
     }
@@ -258,15 +251,9 @@ async fn days(
 }
 
 /// A day without a partition, by the calendar.
-fn unstored(context: &Context, instrument: &Instrument, date: TradingDate) -> Day {
-    let session = instrument.session(date);
-    let (condition, reasons) = match &session {
-        None => (Condition::Closed, instrument.closed_because(date).into_iter().collect()),
-        Some(session) if session.open > context.clock.now() => (Condition::Pending, vec!["session_ahead".to_owned()]),
-        Some(session) if session.close > context.clock.now() => (Condition::Pending, vec!["session_open".to_owned()]),
-        Some(_) => (Condition::Missing, vec!["no_partition".to_owned()]),
-    };
-    let minutes_expected = session.map_or(0, |session| i32::try_from(session.minutes()).unwrap_or(i32::MAX));
+fn not_stored(context: &Context, instrument: &Instrument, date: TradingDate) -> Day {
+    let Unstored { condition, reasons, minutes_expected } = unstored(context, instrument, date);
+    let minutes_expected = i32::try_from(minutes_expected).unwrap_or(i32::MAX);
     Day { date, condition, reasons, rows: 0, minutes_expected, minutes_seen: 0, revision: None }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A request travels from the outside in: [`listen`] (sockets) → [`observe`] (request id, span, metrics, panics) →
 //! [`admission`] (sane request, not too many at once) → [`auth`] (a key from [`keys`], kept fresh by [`key_store`]) →
-//! the room's handler, which reads its query with [`params`], answers through [`format`](mod@format) with an [`etag`],
+//! the room's handler, which reads its query with [`params`] ([`span`] where many days are asked about), answers through [`format`](mod@format) with an [`etag`],
 //! or refuses with a [`problem`]. [`openapi`] is the document that the rooms' routers add themselves to and
 //! [`metrics`] is what Prometheus reads.
 //!
@@ -25,3 +25,4 @@ pub mod openapi;
 pub mod params;
 pub mod problem;
 pub mod request_id;
+pub mod span;

@@ -56,6 +56,10 @@ impl Partitions {
         &self.row_groups
     }
 
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
     /// The partition's file and head.
     ///
     /// # Errors
@@ -65,7 +69,14 @@ impl Partitions {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let file = self.cache.file(&key, freshness).await?;
+            // A version that is not here yet needs its manifest too: both are asked for at once. The manifest counts only if it
+            // names this very file; else it is asked for again, after the file.
+            let (file, early) = if attempt > 1 || self.cache.knows(&key, freshness) {
+                (self.cache.file(&key, freshness).await?, None)
+            } else {
+                let (file, manifest) = tokio::join!(self.cache.file(&key, freshness), self.manifest(id));
+                (file?, manifest.ok().flatten())
+            };
             let partition = match self.open_file(&file).await {
                 Ok(partition) => partition,
                 Err(error) if error.kind() == ErrorKind::Corrupt && attempt < ATTEMPTS => {
@@ -79,7 +90,7 @@ impl Partitions {
             if let Some(head) = self.heads.get(&version) {
                 return Ok(ReadyPartition { partition, head });
             }
-            match self.head(id, &partition).await? {
+            match self.head(id, &partition, early).await? {
                 Verdict::Settled(head) => {
                     let head = Arc::new(head);
                     self.heads.insert(version, Arc::clone(&head));
@@ -110,18 +121,25 @@ impl Partitions {
             .map_err(|error| Error::internal("opening a partition stopped").caused_by(error))?
     }
 
-    async fn head(&self, id: &PartitionId, partition: &OpenPartition) -> Result<Verdict> {
+    async fn manifest(&self, id: &PartitionId) -> Result<Option<Manifest>> {
+        let key = id.manifest_key();
+        match self.store.get(&key).await {
+            Ok(object) => Manifest::parse(&object.bytes, &key).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn head(&self, id: &PartitionId, partition: &OpenPartition, early: Option<Manifest>) -> Result<Verdict> {
         let file = partition.file();
         let footer = partition::content(partition.metadata(), file.key())?;
         // A sound file in another's place would be answered under a date that is not its own.
         if footer.id().ok().as_ref() != Some(id) {
             return Ok(Verdict::Damaged);
         }
-        let key = id.manifest_key();
-        let manifest = match self.store.get(&key).await {
-            Ok(object) => Some(Manifest::parse(&object.bytes, &key)?),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
+        let manifest = match early {
+            Some(manifest) if manifest.sha256 == file.sha256() => Some(manifest),
+            _ => self.manifest(id).await?,
         };
         match manifest {
             Some(manifest) if manifest.sha256 == file.sha256() => {

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod layout;
 pub mod manifest;
 pub mod partition;
+pub mod promise;
 pub mod publish;
 pub mod row_groups;
 pub mod store;

@@ -5,12 +5,17 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use moka::sync::Cache;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::ParquetMetaData;
 
 use super::cache::CachedFile;
 use crate::{Error, Result};
+
+/// The number under which all rows of a small partition are kept as one batch.
+const ALL: usize = usize::MAX;
 
 /// A partition's file with its footer read. Cloning is cheap.
 #[derive(Clone)]
@@ -70,10 +75,7 @@ impl RowGroups {
         if let Some(open) = self.open.get(&identity) {
             return Ok(open);
         }
-        let source = File::open(file.path()).map_err(|error| damaged(file, error))?;
-        let metadata =
-            ArrowReaderMetadata::load(&source, ArrowReaderOptions::new()).map_err(|error| damaged(file, error))?;
-        let open = OpenPartition { file: Arc::clone(file), metadata };
+        let open = read_footer(file)?;
         // An open partition pins its file: let go of it when the map does, which is bounded.
         self.open.insert(identity, open.clone());
         Ok(open)
@@ -90,7 +92,57 @@ impl RowGroups {
     /// `Corrupt` when it cannot be decoded.
     pub fn get(&self, partition: &OpenPartition, number: usize) -> Result<Arc<RecordBatch>> {
         self.groups
-            .try_get_with((partition.identity(), number), || decode(partition, number).map(Arc::new))
+            .try_get_with((partition.identity(), number), || decode(partition, number, None).map(Arc::new))
+            .map_err(|error: Arc<Error>| Error::new(error.kind(), error.detail()))
+    }
+
+    /// As [`Self::open`], without remembering it: for a reader who goes through many partitions once and must not push out
+    /// those that are asked for all the time.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_in_passing(&self, file: &Arc<CachedFile>) -> Result<OpenPartition> {
+        self.already_open(file).map_or_else(|| read_footer(file), Ok)
+    }
+
+    /// Columns (numbers in ascending order) of a row group, without keeping it. Blocks while it decodes.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn get_in_passing(&self, partition: &OpenPartition, number: usize, columns: &[usize]) -> Result<RecordBatch> {
+        if self.groups.contains_key(&(partition.identity(), number))
+            && let Some(held) = self.held(partition, number)
+        {
+            return held.project(columns).map_err(|error| Error::internal("columns").caused_by(error));
+        }
+        decode(partition, number, Some(columns))
+    }
+
+    /// All rows of a small partition if they are in memory as one batch.
+    pub fn held_whole(&self, file: &CachedFile) -> Option<Arc<RecordBatch>> {
+        self.groups.get(&(Arc::from(file.path().to_string_lossy()), ALL))
+    }
+
+    /// All rows of a small partition as one batch, kept like a row group. Blocks while it decodes.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be decoded.
+    pub fn get_whole(&self, file: &Arc<CachedFile>) -> Result<Arc<RecordBatch>> {
+        let read = || -> Result<Arc<RecordBatch>> {
+            let partition = self.open_in_passing(file)?;
+            let numbers = 0..partition.metadata().num_row_groups();
+            let mut groups = numbers.map(|number| decode(&partition, number, None)).collect::<Result<Vec<_>>>()?;
+            match (groups.len(), groups.pop()) {
+                (1, Some(only)) => Ok(Arc::new(only)),
+                (_, last) => {
+                    groups.extend(last);
+                    let whole = concat_batches(partition.schema(), &groups);
+                    whole.map(Arc::new).map_err(|error| damaged(file, error))
+                }
+            }
+        };
+        self.groups
+            .try_get_with((Arc::from(file.path().to_string_lossy()), ALL), read)
             .map_err(|error: Arc<Error>| Error::new(error.kind(), error.detail()))
     }
 
@@ -100,19 +152,33 @@ impl RowGroups {
     }
 }
 
-fn decode(partition: &OpenPartition, number: usize) -> Result<RecordBatch> {
+fn read_footer(file: &Arc<CachedFile>) -> Result<OpenPartition> {
+    let source = File::open(file.path()).map_err(|error| damaged(file, error))?;
+    let metadata =
+        ArrowReaderMetadata::load(&source, ArrowReaderOptions::new()).map_err(|error| damaged(file, error))?;
+    Ok(OpenPartition { file: Arc::clone(file), metadata })
+}
+
+fn decode(partition: &OpenPartition, number: usize, columns: Option<&[usize]>) -> Result<RecordBatch> {
     let file = &partition.file;
     let rows = usize::try_from(partition.metadata().row_group(number).num_rows()).unwrap_or(0);
     let source = File::open(file.path()).map_err(|error| damaged(file, error))?;
-    let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(source, partition.metadata.clone())
+    let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(source, partition.metadata.clone())
         .with_row_groups(vec![number])
-        .with_batch_size(rows.max(1))
-        .build()
-        .map_err(|error| damaged(file, error))?;
+        .with_batch_size(rows.max(1));
+    if let Some(columns) = columns {
+        let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
+        builder = builder.with_projection(mask);
+    }
+    let mut reader = builder.build().map_err(|error| damaged(file, error))?;
     match reader.next() {
         Some(Ok(batch)) if batch.num_rows() == rows => Ok(batch),
         Some(Err(error)) => Err(damaged(file, error)),
-        None if rows == 0 => Ok(RecordBatch::new_empty(Arc::clone(partition.schema()))),
+        None if rows == 0 => {
+            let empty = RecordBatch::new_empty(Arc::clone(partition.schema()));
+            let all: Vec<usize> = (0..empty.num_columns()).collect();
+            empty.project(columns.unwrap_or(&all)).map_err(|error| damaged(file, error))
+        }
         _ => Err(Error::corrupt(format!("{} holds other rows than its footer says; run `pitlake verify`", file.key()))),
     }
 }

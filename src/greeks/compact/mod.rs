@@ -2,7 +2,7 @@
 //! settings, [`Compactor`] fetches and publishes. Safe to kill anywhere and to run twice at once: the loser of a
 //! conditional put reads again and decides again.
 
-mod batches;
+pub(super) mod batches;
 mod derive;
 mod execute;
 mod plan;

@@ -12,7 +12,7 @@ use crate::lake::manifest::{Calculation, Condition, Content, Counts, Manifest};
 use crate::lake::partition;
 use crate::lake::publish::{Published, before, publish};
 use crate::lake::store::Store;
-use crate::lake::year_index::{self, YearIndex};
+use crate::lake::year_index::{self, DayEntry, YearIndex};
 use crate::market::Symbol;
 use crate::{Error, ErrorKind, Result};
 
@@ -101,7 +101,8 @@ fn content(index: &YearIndex) -> Content {
     } else {
         Condition::Available
     };
-    let days: Vec<_> = index.days.iter().map(|day| serde_json::json!([day.date, day.revision, day.sha256])).collect();
+    let day = |day: &DayEntry| serde_json::json!([day.date, day.revision, day.sha256, day.condition]);
+    let days: Vec<_> = index.days.iter().map(day).collect();
     Content {
         dataset: GREEKS_BY_DAY.to_owned(),
         symbol: index.symbol.clone(),

@@ -113,8 +113,10 @@ async fn open_both(
     date: TradingDate,
 ) -> Result<(ReadyPartition, ReadyPartition), Problem> {
     for _ in 0..ATTEMPTS {
-        let day = open(context, GREEKS, instrument, date).await?;
-        let minutes = open(context, GREEKS_BY_MINUTE, instrument, date).await?;
+        let (day, minutes) = tokio::try_join!(
+            open(context, GREEKS, instrument, date),
+            open(context, GREEKS_BY_MINUTE, instrument, date)
+        )?;
         let (of_day, of_minutes) = (&day.head.content, &minutes.head.content);
         if of_day.captures == of_minutes.captures && of_day.calculation == of_minutes.calculation {
             return Ok((day, minutes));

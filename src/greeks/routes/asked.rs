@@ -54,13 +54,30 @@ pub fn day_filter(params: &Params) -> Result<Filter, Problem> {
         expiration: params.date("expiration")?.map(TradingDate::days_since_epoch),
         from_us: None,
         to_us: None,
-        greeks: params.list_of("greeks", &GREEKS)?,
+        greeks: greeks(params)?,
     })
 }
 
-type Span = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+/// The greeks to answer with; `None` is all of them.
+///
+/// # Errors
+/// 400 that names the parameter.
+pub fn greeks(params: &Params) -> Result<Option<Vec<Greek>>, Problem> {
+    params.list_of("greeks", &GREEKS)
+}
 
-fn times(params: &Params, instrument: &Instrument, date: TradingDate) -> Result<Span, Problem> {
+/// The one greek that a question is about.
+///
+/// # Errors
+/// 400 that names the parameter.
+pub fn greek(params: &Params) -> Result<Greek, Problem> {
+    params.required("greek", "one of gamma, vanna, charm")?;
+    params.one_of("greek", &GREEKS)?.ok_or_else(|| Problem::parameter("greek", "greek is missing"))
+}
+
+type Times = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
+fn times(params: &Params, instrument: &Instrument, date: TradingDate) -> Result<Times, Problem> {
     let instant = |name: &str| -> Result<Option<DateTime<Utc>>, Problem> {
         params.time(name)?.map(|time| wall_clock(instrument, date, time)).transpose()
     };

@@ -1,14 +1,19 @@
-//! The HTTP routes of this room: a day's strike level, its latest minute, its sums. They read the question, open the partition
-//! and hand rows to `http::format`; they compute nothing.
+//! The HTTP routes of this room: a day's strike level, its latest minute, its sums; over many days the range, the screen and the
+//! export. They read the question, open the partitions and hand rows to `http::format`; they compute nothing.
 
 mod aggregate;
 mod asked;
 mod day;
+mod export;
+mod many;
+mod range;
+mod screen;
+mod year_tables;
 
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_DISPOSITION, HeaderName, HeaderValue};
+use axum::http::header::{CONTENT_DISPOSITION, HeaderValue};
 use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,17 +22,21 @@ use crate::http::context::Context;
 use crate::http::format::{Encoding, Format};
 use crate::http::params::Params;
 use crate::http::problem::Problem;
+use crate::http::span::{CONDITION, REVISION};
 use crate::lake::cache::CachedFile;
 use crate::lake::head::Head;
 use crate::market::{Instrument, TradingDate};
 use crate::{Error, ErrorKind};
 
-const CONDITION: HeaderName = HeaderName::from_static("pitlake-condition");
-const REVISION: HeaderName = HeaderName::from_static("pitlake-revision");
-
 /// This room's routes.
 pub fn router() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().routes(routes!(day::day)).routes(routes!(day::latest)).routes(routes!(aggregate::aggregate))
+    OpenApiRouter::new()
+        .routes(routes!(day::day))
+        .routes(routes!(day::latest))
+        .routes(routes!(aggregate::aggregate))
+        .routes(routes!(range::range))
+        .routes(routes!(screen::screen))
+        .routes(routes!(export::export))
 }
 
 /// How the caller wants the answer.
@@ -77,9 +86,14 @@ fn put_head(response: &mut Response, wanted: Wanted, head: &Head, name: &str) {
     let headers = response.headers_mut();
     headers.insert(CONDITION, HeaderValue::from_static(head.condition.as_str()));
     headers.insert(REVISION, HeaderValue::from(head.revision));
+    put_name(response, wanted, name);
+}
+
+/// A file name for those who save the answer.
+fn put_name(response: &mut Response, wanted: Wanted, name: &str) {
     if !matches!(wanted.format, Format::Json)
         && let Ok(value) = HeaderValue::try_from(format!("attachment; filename=\"{name}.{}\"", wanted.format.name()))
     {
-        headers.insert(CONTENT_DISPOSITION, value);
+        response.headers_mut().insert(CONTENT_DISPOSITION, value);
     }
 }

@@ -106,6 +106,17 @@ impl Cache {
         self.0.files.get(key, freshness).await?.ok_or_else(|| not_there(key))
     }
 
+    /// The file that lies here under `key` already, however long ago the store was asked; no request is made. Whoever takes it
+    /// must know from a fresh record that it is the right version: compare its sha256.
+    pub fn held(&self, key: &str) -> Option<Arc<CachedFile>> {
+        self.0.files.held(key)
+    }
+
+    /// Whether [`Cache::file`] would answer without asking the store, be it with "not there".
+    pub fn knows(&self, key: &str, freshness: Freshness) -> bool {
+        self.0.files.knows(key, freshness)
+    }
+
     /// The object's bytes, from memory.
     ///
     /// # Errors

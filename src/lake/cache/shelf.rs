@@ -111,6 +111,30 @@ impl<S: Supply> Shelf<S> {
         }
     }
 
+    /// What lies on the shelf under `key`, however old, as long as it is intact.
+    pub(super) fn held(&self, key: &str) -> Option<S::Item> {
+        let slot = self.0.slots.read().get(key).cloned()?;
+        let item = match &slot.state.lock().known {
+            Known::There { item, .. } if self.0.supply.is_intact(item) => item.clone(),
+            _ => return None,
+        };
+        slot.last_used.store(self.0.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        Some(item)
+    }
+
+    /// Whether an answer to `key` is at hand, "not there" included.
+    pub(super) fn knows(&self, key: &str, freshness: Freshness) -> bool {
+        let Some(slot) = self.0.slots.read().get(key).cloned() else { return false };
+        let now = self.0.clock.now();
+        match &slot.state.lock().known {
+            Known::There { item, asked_at } => {
+                self.0.windows.still_good(true, *asked_at, now, freshness) && self.0.supply.is_intact(item)
+            }
+            Known::Missing { asked_at } => self.0.windows.still_good(false, *asked_at, now, freshness),
+            Known::Nothing => false,
+        }
+    }
+
     /// Forgets the value of `key` if `is_it` says so.
     pub(super) fn forget_if(&self, key: &str, is_it: impl FnOnce(&S::Item) -> bool) -> bool {
         let Some(slot) = self.0.slots.read().get(key).cloned() else { return false };

@@ -192,6 +192,28 @@ async fn a_store_that_cannot_be_asked_is_an_error_and_not_stale_data() {
 }
 
 #[tokio::test]
+async fn what_is_held_is_given_without_asking_however_old() {
+    let bench = Bench::new(1 << 20).await;
+    assert!(bench.cache.held(KEY).is_none() && !bench.cache.knows(KEY, Freshness::Settled));
+    assert_eq!(bench.asked().0, 0);
+    assert!(bench.cache.file(KEY, Freshness::Settled).await.is_err());
+    assert!(bench.cache.held(KEY).is_none() && bench.cache.knows(KEY, Freshness::Settled), "known not to be there");
+    bench.pass(30_000);
+    bench.put(KEY, "one day").await;
+    let file = bench.cache.file(KEY, Freshness::Settled).await.unwrap();
+    bench.pass(29_999);
+    assert!(bench.cache.knows(KEY, Freshness::Settled) && !bench.cache.knows(KEY, Freshness::Open));
+    bench.pass(3_600_000);
+    assert!(!bench.cache.knows(KEY, Freshness::Settled));
+    assert!(Arc::ptr_eq(&bench.cache.held(KEY).unwrap(), &file));
+    assert_eq!(bench.asked().0, 2);
+    std::fs::write(file.path(), "one d").unwrap();
+    assert!(bench.cache.held(KEY).is_none(), "a damaged file is not given");
+    bench.cache.distrust(&file);
+    assert!(bench.cache.held(KEY).is_none());
+}
+
+#[tokio::test]
 async fn a_clock_set_back_does_not_keep_a_file_fresh() {
     let bench = Bench::new(1 << 20).await;
     bench.put(KEY, "revision 1").await;

@@ -37,12 +37,18 @@ fn no_question_lists_the_bucket() {
         "/api/v1/greeks/SPY/2025-01-15/aggregate?by=strike",
         "/api/v1/greeks/SPY/2025-01-15/aggregate",
         "/api/v1/greeks/SPY/coverage",
+        "/api/v1/greeks/SPY/range?start=2024-01-01&end=2025-12-31",
+        "/api/v1/greeks/SPY/range?start=2024-01-01&end=2025-12-31&by=minute",
+        "/api/v1/greeks/SPY/screen?start=2024-01-01&end=2025-12-31&greek=gamma&above=0",
+        "/api/v1/greeks/SPY/screen?start=2024-01-01&end=2025-12-31&greek=gamma&below=0&first=true",
+        "/api/v1/greeks/SPY/export?start=2024-01-01&end=2024-12-31",
         "/api/v1/datasets",
         "/api/v1/symbols",
     ] {
         world.server.get(path).ok();
     }
     world.server.get("/api/v1/greeks/SPY/2025-01-17").problem(404, "missing-day");
+    world.server.get("/api/v1/greeks/SPY/range?start=2020-01-01&end=2020-12-31").problem(404, "missing-day");
     let listings: Vec<_> = s3.calls().into_iter().filter(|call| call.op.starts_with("List")).collect();
     assert!(s3.count("GetObject") > 0 && listings.is_empty(), "{listings:?}");
     let writes = s3.calls().into_iter().filter(|call| !["GetObject", "HeadObject"].contains(&call.op.as_str()));
