@@ -15,6 +15,7 @@ pub mod layout;
 pub mod manifest;
 pub mod partition;
 pub mod publish;
+pub mod records;
 pub mod row_groups;
 pub mod store;
 pub mod verify;
