@@ -4,10 +4,12 @@
 mod about_the_lake;
 mod aggregate;
 mod bucket;
+mod changes;
 mod clock_times;
 mod day;
 mod documents;
 mod etags;
+mod files;
 mod formats;
 mod keys;
 mod refusals;
