@@ -20,7 +20,7 @@ use crate::http::listen::{Listening, serve};
 use crate::http::metrics::{Metrics, Watched};
 use crate::http::observe::{Observer, observed};
 use crate::http::request_id::RequestIds;
-use crate::http::{admission, auth, catalog, openapi, problem};
+use crate::http::{admission, auth, catalog, files, openapi, problem};
 use crate::lake::cache::{Cache, CacheOptions, CacheStats};
 use crate::lake::dataset::Dataset;
 use crate::lake::head::Partitions;
@@ -88,6 +88,7 @@ impl Server {
         let places = admission::Places::new(options.max_requests, Arc::clone(&metrics));
         let (rooms, document) = OpenApiRouter::with_openapi(openapi::frame().merge_from(ServerDocument::openapi()))
             .merge(catalog::router(DATASETS))
+            .merge(files::router(DATASETS))
             .merge(crate::greeks::routes::router())
             .split_for_parts();
         let api = rooms

@@ -3,6 +3,7 @@
 
 mod bench;
 mod calendar;
+mod changes;
 mod compact;
 mod demo;
 mod exit;
@@ -10,6 +11,7 @@ mod generate;
 mod ingest;
 mod keys;
 mod progress;
+mod pull;
 mod serve;
 mod settings;
 mod verify;
@@ -50,6 +52,10 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Read everything in the lake again and check it against its record
     Verify(verify::VerifyArgs),
+    /// Download a span of a dataset into a folder, or keep a mirror of it
+    Pull(pull::PullArgs),
+    /// What was republished since an instant, and what each revision changed
+    Changes(changes::ChangesArgs),
     /// Make, list and revoke API keys
     Keys(keys::KeysArgs),
     /// Trading dates, sessions and holidays of a symbol
@@ -98,6 +104,8 @@ async fn run(cli: Cli) -> Result<Outcome> {
             let clean = verify::run(&args, &store, instruments, clock, &mut out).await?;
             Ok(if clean { Outcome::Good } else { Outcome::Failed })
         }
+        Command::Pull(args) => pull::run(&args, &mut out).await,
+        Command::Changes(args) => changes::run(&args, &cli.lake, clock, &mut out).await,
         Command::Keys(args) => {
             keys::run(args, &cli.lake.store().await?, clock.as_ref(), &mut out).await?;
             Ok(Outcome::Good)

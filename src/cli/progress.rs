@@ -22,6 +22,16 @@ pub fn bytes(what: &str) -> ProgressBar {
     bar.with_message(what.to_owned())
 }
 
+/// A bar over bytes whose sum grows as it becomes known; hidden when standard error is not a terminal.
+pub fn transfer(what: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(0), target());
+    let template = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.with_message(what.to_owned())
+}
+
 fn target() -> ProgressDrawTarget {
     if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }

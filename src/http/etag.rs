@@ -51,6 +51,12 @@ impl ETag {
         ETagBuilder::of_content(content).part("format", format).part("encoding", encoding).part("query", query).finish()
     }
 
+    /// The tag of a partition's own file, byte for byte: its sha256 in lower-case hex, so that whoever knows what the file
+    /// should be can ask for exactly that.
+    pub fn of_file(sha256: &str) -> Self {
+        ETag(sha256.to_owned())
+    }
+
     /// The value of the `ETag` header.
     pub fn header_value(&self) -> HeaderValue {
         // Thirty-two hexadecimal digits in quotes are always a valid header value.
@@ -65,6 +71,22 @@ impl ETag {
             .iter()
             .filter_map(|line| line.to_str().ok())
             .any(|line| line.trim() == "*" || tags(line).any(|tag| tag == self.0))
+    }
+
+    /// Whether `If-Match`, when it was sent, names this tag: else the answer is 412 (RFC 9110 §13.1.1, compared strongly).
+    pub fn is_what_is_wanted(&self, request: &HeaderMap) -> bool {
+        let mut lines = request.get_all(header::IF_MATCH).iter().peekable();
+        let wanted = self.to_string();
+        lines.peek().is_none()
+            || lines
+                .filter_map(|line| line.to_str().ok())
+                .any(|line| line.split(',').map(str::trim).any(|tag| tag == "*" || tag == wanted))
+    }
+
+    /// Whether a `Range` may be honoured: `If-Range` was not sent, or names this tag (strongly, RFC 9110 §13.1.5; a date
+    /// never does, since these answers have none).
+    pub fn may_be_continued(&self, request: &HeaderMap) -> bool {
+        request.get(header::IF_RANGE).is_none_or(|given| given.to_str().is_ok_and(|given| given == self.to_string()))
     }
 
     /// Puts `ETag` and `Vary` on an answer.
@@ -141,6 +163,22 @@ mod tests {
         for other in [&[][..], &["\"abcd\""], &["abc"], &["\"ABC\""], &["\"x,abc\""], &["\"abc"], &["\"*\""], &[""]] {
             assert!(!tag.is_known_to(&asking(other)), "{other:?}");
         }
+    }
+
+    #[test]
+    fn if_match_and_if_range_are_strong() {
+        let tag = ETag::of_file("abc");
+        let with = |name: header::HeaderName, value: &str| HeaderMap::from_iter([(name, value.parse().unwrap())]);
+        assert!(tag.is_what_is_wanted(&HeaderMap::new()) && tag.may_be_continued(&HeaderMap::new()));
+        for good in ["\"abc\"", "*", "\"x\", \"abc\""] {
+            assert!(tag.is_what_is_wanted(&with(header::IF_MATCH, good)), "{good}");
+        }
+        for bad in ["\"abcd\"", "W/\"abc\"", "abc", ""] {
+            assert!(!tag.is_what_is_wanted(&with(header::IF_MATCH, bad)), "{bad}");
+            assert!(!tag.may_be_continued(&with(header::IF_RANGE, bad)), "{bad}");
+        }
+        assert!(tag.may_be_continued(&with(header::IF_RANGE, "\"abc\"")));
+        assert!(!tag.may_be_continued(&with(header::IF_RANGE, "Wed, 15 Jan 2025 14:32:00 GMT")));
     }
 
     #[test]

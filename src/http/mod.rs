@@ -7,7 +7,7 @@
 //! or refuses with a [`problem`]. [`openapi`] is the document that the rooms' routers add themselves to and
 //! [`metrics`] is what Prometheus reads.
 //!
-//! Only [`problem`] decides the status of a refusal; only [`etag`] answers 304.
+//! Only [`problem`] decides the status of a refusal; only [`etag`] answers 304, only [`files`]' `range` 206.
 
 pub mod admission;
 pub mod auth;
@@ -15,6 +15,7 @@ pub mod catalog;
 pub mod context;
 mod early_refusal;
 pub mod etag;
+pub mod files;
 pub mod format;
 pub mod key_store;
 pub mod keys;

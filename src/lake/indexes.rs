@@ -7,6 +7,7 @@ use moka::sync::Cache as Memo;
 use super::cache::{Cache, Freshness};
 use super::catalog::Catalog;
 use super::layout::PartitionId;
+use super::manifest::Manifest;
 use super::year_index::YearIndex;
 use crate::market::Symbol;
 use crate::{ErrorKind, Result};
@@ -71,5 +72,14 @@ impl Indexes {
         let index = Arc::new(YearIndex::parse(&object.bytes, &version.0)?);
         self.years.insert(version, Arc::clone(&index));
         Ok(Some(index))
+    }
+
+    /// A partition's manifest as it is now.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, `Corrupt` when it is damaged, those of the store.
+    pub async fn manifest(&self, id: &PartitionId) -> Result<Manifest> {
+        let key = id.manifest_key();
+        Manifest::parse(&self.cache.small(&key, Freshness::Open).await?.bytes, &key)
     }
 }

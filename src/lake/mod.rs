@@ -16,6 +16,7 @@ pub mod manifest;
 pub mod partition;
 pub mod promise;
 pub mod publish;
+pub mod records;
 pub mod row_groups;
 pub mod store;
 pub mod verify;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::layout::PartitionId;
@@ -68,6 +68,11 @@ pub struct YearIndex {
     pub symbol: Symbol,
     pub year: i32,
     pub days: Vec<DayEntry>,
+    /// When the index came to say what it says of a day, which may be long after `published_at`: a compaction that died
+    /// between the two leaves the index to the next one. Later in each version than in all before it, so that who asks for
+    /// what came after an instant misses nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub listed_at: BTreeMap<TradingDate, DateTime<Utc>>,
 }
 
 impl YearIndex {
@@ -81,6 +86,24 @@ impl YearIndex {
 
     pub fn day(&self, date: TradingDate) -> Option<&DayEntry> {
         self.days.binary_search_by_key(&date, |day| day.date).ok().map(|at| &self.days[at])
+    }
+
+    /// When readers of the index could know of the day's revision; its publication for days that are older than this record.
+    pub fn listed_at(&self, day: &DayEntry) -> DateTime<Utc> {
+        self.listed_at.get(&day.date).map_or(day.published_at, |listed| day.published_at.max(*listed))
+    }
+
+    /// Dates the days that differ from `before`: now, and later than anything `before` told, whatever the clocks of two
+    /// writers say.
+    fn date_changes(&mut self, before: &YearIndex, now: DateTime<Utc>) {
+        let latest = before.days.iter().map(|day| before.listed_at(day)).max();
+        let now = latest.map_or(now, |latest| now.max(latest + TimeDelta::microseconds(1)));
+        let now = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);
+        self.listed_at.clone_from(&before.listed_at);
+        self.listed_at.retain(|date, _| self.days.binary_search_by_key(date, |day| day.date).is_ok());
+        for day in self.days.iter().filter(|day| before.day(day.date) != Some(*day)) {
+            self.listed_at.insert(day.date, now);
+        }
     }
 }
 
@@ -109,7 +132,8 @@ pub async fn read(store: &Store, dataset: &str, symbol: &Symbol, year: i32) -> R
 /// Brings the index up to date with `manifests` (of this dataset and symbol) and returns it; other days stay as they are.
 ///
 /// Where the index says something else of a day, or where it is rebuilt and `manifests` do not name a day it has, the day's
-/// manifest is read again: it may have been published since `manifests` were read, and it alone is the truth.
+/// manifest is read again: it may have been published since `manifests` were read, and it alone is the truth. `now` dates
+/// what changes.
 ///
 /// # Errors
 /// Those of the store; `Conflict` when the race was lost too often. A damaged index is an error, unless `rebuild`.
@@ -118,6 +142,7 @@ pub async fn update(
     (dataset, symbol, year): (&str, &Symbol, i32),
     manifests: &[Manifest],
     rebuild: bool,
+    now: DateTime<Utc>,
 ) -> Result<YearIndex> {
     let key = PartitionId::year(dataset, symbol, year).manifest_key();
     let given: BTreeMap<TradingDate, DayEntry> = manifests
@@ -127,7 +152,13 @@ pub async fn update(
         .map(|entry| (entry.date, entry))
         .collect();
     for _ in 0..ATTEMPTS {
-        let empty = || YearIndex { dataset: dataset.to_owned(), symbol: symbol.clone(), year, days: Vec::new() };
+        let empty = || YearIndex {
+            dataset: dataset.to_owned(),
+            symbol: symbol.clone(),
+            year,
+            days: Vec::new(),
+            listed_at: BTreeMap::new(),
+        };
         let (before, when) = match store.get(&key).await {
             Ok(object) => match YearIndex::parse(&object.bytes, &key) {
                 Err(_) if rebuild => (empty(), PutWhen::Matches(object.etag)),
@@ -150,7 +181,8 @@ pub async fn update(
                 Err(error) => return Err(error),
             }
         }
-        let after = YearIndex { days: days.into_values().collect(), ..empty() };
+        let mut after = YearIndex { days: days.into_values().collect(), ..empty() };
+        after.date_changes(&before, now);
         if after == before {
             return Ok(after);
         }
@@ -161,4 +193,63 @@ pub async fn update(
         }
     }
     Err(Error::new(ErrorKind::Conflict, format!("{key} is changed by others all the time; run the command again")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::manifest::tests::content;
+
+    fn entry(date: &str, published_at: &str) -> DayEntry {
+        let manifest = Manifest {
+            path: String::new(),
+            revision: 1,
+            published_at: published_at.parse().unwrap(),
+            sha256: String::new(),
+            bytes: 0,
+            change: None,
+            content: content(),
+        };
+        DayEntry { date: date.parse().unwrap(), ..DayEntry::of(&manifest).unwrap() }
+    }
+
+    fn index(days: &[DayEntry]) -> YearIndex {
+        let symbol = "SPY".parse().unwrap();
+        YearIndex { dataset: "greeks".into(), symbol, year: 2025, days: days.to_vec(), listed_at: BTreeMap::new() }
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_day_that_is_told_late_is_dated_when_it_is_told() {
+        let first = entry("2025-01-14", "2025-01-14T22:00:00Z");
+        // Published before the first was listed, by somebody who died before the index.
+        let late = entry("2025-01-13", "2025-01-14T21:59:00Z");
+        let mut before = index(std::slice::from_ref(&first));
+        before.date_changes(&index(&[]), at("2025-01-14T22:00:05Z"));
+        assert_eq!(before.listed_at(&first), at("2025-01-14T22:00:05Z"));
+        let mut after = index(&[late.clone(), first.clone()]);
+        after.date_changes(&before, at("2025-01-16T08:00:00Z"));
+        assert_eq!(after.listed_at(&late), at("2025-01-16T08:00:00Z"));
+        assert_eq!(after.listed_at(&first), at("2025-01-14T22:00:05Z"), "what did not change keeps its time");
+    }
+
+    #[test]
+    fn a_slow_clock_does_not_date_a_change_before_what_was_told() {
+        let first = entry("2025-01-14", "2025-01-14T22:00:00Z");
+        let mut before = index(std::slice::from_ref(&first));
+        before.date_changes(&index(&[]), at("2025-01-14T22:00:05Z"));
+        let second = entry("2025-01-15", "2025-01-14T21:00:00Z");
+        let mut after = index(&[first, second.clone()]);
+        after.date_changes(&before, at("2025-01-14T21:00:01Z"));
+        assert_eq!(after.listed_at(&second), at("2025-01-14T22:00:05.000001Z"));
+    }
+
+    #[test]
+    fn an_index_without_times_goes_by_publication() {
+        let day = entry("2025-01-14", "2025-01-14T22:00:00Z");
+        assert_eq!(index(std::slice::from_ref(&day)).listed_at(&day), day.published_at);
+    }
 }

@@ -55,13 +55,13 @@ async fn update_or_rebuild(
     let of = |dataset: &str| -> Vec<Manifest> {
         manifests.iter().filter(|manifest| manifest.content.dataset == dataset).cloned().collect()
     };
-    year_index::update(store, (GREEKS_BY_MINUTE, symbol, year), &of(GREEKS_BY_MINUTE), all).await?;
+    year_index::update(store, (GREEKS_BY_MINUTE, symbol, year), &of(GREEKS_BY_MINUTE), all, now).await?;
     for _ in 0..ATTEMPTS {
         // What stands there is read before the index, so that a table made from an older index can never replace one
         // made from a newer one.
         let id = PartitionId::year(GREEKS_BY_DAY, symbol, year);
         let before = before(store, &id).await?;
-        let index = year_index::update(store, (GREEKS, symbol, year), &of(GREEKS), all).await?;
+        let index = year_index::update(store, (GREEKS, symbol, year), &of(GREEKS), all, now).await?;
         let content = content(&index);
         let data = partition::encode(&BY_DAY, &[batches::days(&index.days)?], &content)?;
         match publish(store, &before, content, data, now).await {

@@ -1,35 +1,28 @@
 //! A day's strike level and its latest minute: slices of the day's file.
 
-use std::sync::Arc;
-
-use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::TimeDelta;
-use futures::{StreamExt, TryStreamExt, stream};
-use sha2::{Digest, Sha256};
-use tokio_util::io::ReaderStream;
+use futures::{StreamExt, TryStreamExt};
 
 use super::asked::{FILTERS, filter};
 use super::{Wanted, distrust, envelope, put_head};
+use crate::ErrorKind;
 use crate::greeks::record::GREEKS;
 use crate::greeks::select::{Filter, last_minute, select};
 use crate::http::auth::Access;
 use crate::http::context::Context;
 use crate::http::etag::ETagBuilder;
+use crate::http::files::body;
 use crate::http::format::{Answer, Format, Rows, respond};
 use crate::http::keys::Scope;
 use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemDocument, ProblemType};
-use crate::lake::cache::{CachedFile, Freshness};
+use crate::lake::cache::Freshness;
 use crate::lake::head::ReadyPartition;
 use crate::lake::layout::PartitionId;
 use crate::market::{Instrument, TradingDate};
-use crate::{Error, ErrorKind};
-
-/// Parquet is sent in pieces of this size.
-const FILE_PIECE_BYTES: usize = 256 << 10;
 
 /// One day's dealer exposures at strike level.
 ///
@@ -169,7 +162,7 @@ async fn answer(
     let mut response = if tag.is_known_to(headers) {
         tag.not_modified()
     } else if wanted.format == Format::Parquet && filter == Filter::default() {
-        whole_file(context, &ready).await?
+        body::whole(&context.cache, ready.file()).await?
     } else {
         let distrust = distrust(context, &[ready.file()]);
         let found = select(context.partitions.row_groups(), &ready.partition, filter).await;
@@ -184,39 +177,4 @@ async fn answer(
     tag.put_on(response.headers_mut());
     put_head(&mut response, wanted, head, &format!("greeks-{}-{date}", instrument.symbol));
     Ok(response)
-}
-
-/// The partition's own file, byte for byte. Hashed on its way: the last piece goes out only when all of it is what the
-/// manifest says, so that a disk's fault breaks the download off instead of completing it.
-async fn whole_file(context: &Context, ready: &ReadyPartition) -> Result<Response, Problem> {
-    let file = Arc::clone(ready.file());
-    let source = tokio::fs::File::open(file.path()).await.map_err(|error| {
-        Error::unavailable(format!("{} left the cache just now; try again", file.key())).caused_by(error)
-    })?;
-    let distrust = distrust(context, &[&file]);
-    let size = file.size();
-    let pieces = ReaderStream::with_capacity(source, FILE_PIECE_BYTES)
-        .map_err(|error| Error::unavailable("a cached file cannot be read").caused_by(error));
-    // Holding the file's Arc keeps the cache from deleting it while it is sent.
-    let state = (Box::pin(pieces), Sha256::new(), 0, file);
-    let checked = stream::try_unfold(state, |(mut pieces, mut hasher, mut sent, file)| async move {
-        let Some(piece) = pieces.try_next().await? else {
-            return if sent == file.size() { Ok(None) } else { Err(changed(&file)) };
-        };
-        hasher.update(&piece);
-        sent += piece.len() as u64;
-        if sent >= file.size() && hex::encode(hasher.clone().finalize()) != file.sha256() {
-            return Err(changed(&file));
-        }
-        Ok(Some((piece, (pieces, hasher, sent, file))))
-    });
-    let mut response = Response::new(Body::from_stream(checked.inspect_err(distrust)));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Format::Parquet.content_type()));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
-    Ok(response)
-}
-
-fn changed(file: &CachedFile) -> Error {
-    Error::corrupt(format!("the cached copy of {} changed on disk; ask again", file.key()))
 }

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use aws_config::Region;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use chrono::{DateTime, Utc};
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
@@ -46,6 +47,8 @@ struct Good {
     credential: Arc<AwsCredential>,
     /// `None` for credentials that never end.
     until: Option<Instant>,
+    /// The same as the issuer wrote it.
+    ends_at: Option<DateTime<Utc>>,
 }
 
 impl Chain {
@@ -107,7 +110,15 @@ impl Chain {
             secret_key: found.secret_access_key().into(),
             token: found.session_token().map(str::to_owned),
         };
-        Ok(Good { credential: Arc::new(credential), until: found.expiry().map(|end| now + left_until(end)) })
+        let (until, ends_at) = (found.expiry().map(|end| now + left_until(end)), found.expiry().map(DateTime::from));
+        Ok(Good { credential: Arc::new(credential), until, ends_at })
+    }
+
+    /// When the credentials that requests are signed with now will end; `None` for those that do not. Renewed between this
+    /// and the signing they end later, never sooner.
+    pub(super) async fn end(&self) -> object_store::Result<Option<DateTime<Utc>>> {
+        self.get_credential().await?;
+        Ok(self.last.lock().await.good.as_ref().and_then(|good| good.ends_at))
     }
 }
 

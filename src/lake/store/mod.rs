@@ -13,9 +13,11 @@ mod options;
 mod put;
 mod root;
 mod s3;
+mod signed_url;
 
 pub use options::{StaticCredentials, StoreOptions};
 pub use put::PutWhen;
+pub use signed_url::{LONGEST_SIGNED, SignedUrl};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,7 +29,6 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use object_store::signer::Signer;
 use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt};
 
 use crate::lake::layout::config_key;
@@ -35,6 +36,7 @@ use crate::{Error, Result};
 use explain::Place;
 use local::LocalDisk;
 use root::Root;
+use signed_url::UrlSigner;
 
 /// A key that no one writes: asking for it tells whether the lake answers.
 const PROBE: &str = "reachable";
@@ -65,7 +67,7 @@ pub struct ObjectMeta {
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
-    signer: Option<Arc<dyn Signer>>,
+    signer: Option<Arc<UrlSigner>>,
     place: Arc<Place>,
     disk: Option<LocalDisk>,
     answered: Arc<AtomicBool>,
@@ -89,7 +91,7 @@ impl Store {
             }
             Root::Bucket { bucket, prefix } => {
                 let s3::Opened { objects, signer, place } = s3::open(&bucket, &prefix, options).await?;
-                Ok(Self::new(objects, Some(signer), place, None))
+                Ok(Self::new(objects, Some(Arc::new(signer)), place, None))
             }
         }
     }
@@ -100,12 +102,7 @@ impl Store {
         Self::new(inner, None, Place::other(description), None)
     }
 
-    fn new(
-        inner: Arc<dyn ObjectStore>,
-        signer: Option<Arc<dyn Signer>>,
-        place: Place,
-        disk: Option<LocalDisk>,
-    ) -> Self {
+    fn new(inner: Arc<dyn ObjectStore>, signer: Option<Arc<UrlSigner>>, place: Place, disk: Option<LocalDisk>) -> Self {
         Self { inner, signer, place: Arc::new(place), disk, answered: Arc::default() }
     }
 
@@ -238,18 +235,16 @@ impl Store {
         self.disk.as_ref().map(|disk| disk.file(&path))
     }
 
-    /// A URL under which anyone may GET the object until `expires_in` from now has passed; `None` for a lake that is not
-    /// on S3. No request is sent. (S3 ends it sooner when the credentials that signed it end sooner, and never allows
-    /// more than seven days.)
+    /// A URL under which anyone may GET the object, and it alone, until `expires_in` from `now` has passed or the
+    /// credentials that sign it end, and for seven days at most; `None` for a lake that is not on S3. No request is sent.
     ///
     /// # Errors
     /// `Denied` when there are no credentials to sign with.
-    pub async fn signed_url(&self, key: &str, expires_in: Duration) -> Result<Option<String>> {
+    pub async fn signed_url(&self, key: &str, expires_in: Duration, now: DateTime<Utc>) -> Result<Option<SignedUrl>> {
         let path = key::path(key)?;
         let Some(signer) = &self.signer else { return Ok(None) };
-        let path = self.place.in_bucket(&path);
-        let url = signer.signed_url(hyper::Method::GET, &path, expires_in).await;
-        url.map(|url| Some(url.to_string())).map_err(|error| self.place.explain("signing", key, error))
+        let signed = signer.sign(&self.place.in_bucket(&path), expires_in, now).await;
+        signed.map(Some).map_err(|error| self.place.explain("signing", key, error))
     }
 
     /// Whether the lake can be reached and accepts the credentials, by one cheap request. An empty lake is fine, and so

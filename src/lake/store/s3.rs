@@ -12,6 +12,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig, Stati
 use super::credentials::Chain;
 use super::explain::Place;
 use super::options::{Settings, StoreOptions};
+use super::signed_url::UrlSigner;
 use crate::{Error, Result};
 
 /// Where AWS itself answers when nobody named a region.
@@ -19,7 +20,7 @@ const DEFAULT_REGION: &str = "us-east-1";
 
 pub(super) struct Opened {
     pub objects: Arc<dyn ObjectStore>,
-    pub signer: Arc<dyn Signer>,
+    pub signer: UrlSigner,
     pub place: Place,
 }
 
@@ -32,7 +33,7 @@ pub(super) async fn open(bucket: &str, prefix: &str, options: &StoreOptions) -> 
         None => profile_region().await.unwrap_or_else(|| DEFAULT_REGION.into()),
     };
     let place = Place::bucket(bucket, prefix, settings.endpoint.as_deref(), &region);
-    let credentials = credentials(&settings, &region).await;
+    let (credentials, chain) = credentials(&settings, &region).await;
     credentials.get_credential().await.map_err(|error| place.explain("opening", "", error))?;
 
     let mut builder = AmazonS3Builder::new()
@@ -50,20 +51,24 @@ pub(super) async fn open(bucket: &str, prefix: &str, options: &StoreOptions) -> 
         Error::invalid(format!("the S3 client for {} cannot be made: {error}", place.root())).caused_by(error)
     })?;
     let signer: Arc<dyn Signer> = Arc::new(built.clone());
+    let signer = UrlSigner { signer, chain };
     let objects: Arc<dyn ObjectStore> =
         if prefix.is_empty() { Arc::new(built) } else { Arc::new(PrefixStore::new(built, prefix)) };
     Ok(Opened { objects, signer, place })
 }
 
-async fn credentials(settings: &Settings, region: &str) -> AwsCredentialProvider {
-    match &settings.credentials {
-        Some(given) => Arc::new(StaticCredentialProvider::new(AwsCredential {
+/// What signs requests, and the chain when it is one: it knows when its credentials end.
+async fn credentials(settings: &Settings, region: &str) -> (AwsCredentialProvider, Option<Arc<Chain>>) {
+    if let Some(given) = &settings.credentials {
+        let given = StaticCredentialProvider::new(AwsCredential {
             key_id: given.access_key_id.clone(),
             secret_key: given.secret_access_key.clone(),
             token: given.session_token.clone(),
-        })),
-        None => Arc::new(Chain::new(region, settings.credentials_timeout).await),
+        });
+        return (Arc::new(given), None);
     }
+    let chain = Arc::new(Chain::new(region, settings.credentials_timeout).await);
+    (Arc::clone(&chain) as AwsCredentialProvider, Some(chain))
 }
 
 async fn profile_region() -> Option<String> {

@@ -4,11 +4,13 @@
 mod about_the_lake;
 mod aggregate;
 mod bucket;
+mod changes;
 mod clock_times;
 mod day;
 mod documents;
 mod etags;
 mod export;
+mod files;
 mod formats;
 mod keys;
 mod range;

@@ -145,7 +145,10 @@ async fn a_signed_url_needs_no_key_and_ends_where_it_was_signed() {
     let s3 = S3Server::start(&["lake"]);
     let store = s3.store("s3://lake/deep").await;
     store.put(KEY, Bytes::from_static(b"open to all"), PutWhen::Absent).await.expect("a put");
-    let url = store.signed_url(KEY, Duration::from_secs(600)).await.expect("signed").expect("on S3");
+    let now = "2025-01-15T14:32:00.9Z".parse().expect("an instant");
+    let url = store.signed_url(KEY, Duration::from_secs(600), now).await.expect("signed").expect("on S3");
+    assert_eq!(url.expires_at.to_rfc3339(), "2025-01-15T14:42:00+00:00");
+    let url = url.url;
     let answer = reqwest::get(&url).await.expect("an answer");
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.text().await.expect("a body"), "open to all");
@@ -155,7 +158,15 @@ async fn a_signed_url_needs_no_key_and_ends_where_it_was_signed() {
     let bare = url.split('?').next().expect("a URL");
     assert_eq!(reqwest::get(bare).await.expect("an answer").status(), 403);
 
+    // One that ends within a second is refused soon after.
+    let brief = store.signed_url(KEY, Duration::from_secs(1), now).await.expect("signed").expect("on S3").url;
+    let patience = std::time::Instant::now() + Duration::from_secs(60);
+    while reqwest::get(&brief).await.expect("an answer").status() != 403 {
+        assert!(std::time::Instant::now() < patience, "it never ends");
+    }
+    assert_eq!(reqwest::get(&url).await.expect("an answer").status(), 200, "the other one goes on");
+
     let folder = tempfile::tempdir().expect("a folder");
     let local = Store::open(folder.path().to_str().expect("UTF-8"), &StoreOptions::default()).await.expect("opens");
-    assert!(local.signed_url(KEY, Duration::from_secs(600)).await.expect("no error").is_none());
+    assert!(local.signed_url(KEY, Duration::from_secs(600), now).await.expect("no error").is_none());
 }
