@@ -326,7 +326,7 @@ fn greeks(batch: &RecordBatch, row: usize) -> [Option<i64>; 3] {
     ["gamma_exposure", "vanna_exposure", "charm_exposure"].map(|name| int(batch, name, row))
 }
 
-fn strike_rows(batch: &RecordBatch) -> Vec<StrikeRow> {
+pub fn strike_rows(batch: &RecordBatch) -> Vec<StrikeRow> {
     let at = batch["timestamp"].as_primitive::<TimestampMicrosecondType>();
     let expiration = batch["expiration"].as_primitive::<Date32Type>();
     let strike = batch["strike"].as_primitive::<Float64Type>();
