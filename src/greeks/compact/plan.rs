@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::lake::layout::Key;
-use crate::lake::manifest::Calculation;
+use crate::lake::manifest::{Calculation, Content};
 use crate::lake::publish::Before;
 use crate::market::{Symbol, TradingDate};
 
@@ -58,14 +58,18 @@ pub enum Why {
 pub fn stale(before: &Before, captures: &[(&str, &str)], calculation: &Calculation) -> Option<Why> {
     let Some((manifest, _)) = &before.manifest else { return Some(Why::New) };
     let Some(data) = &before.data else { return Some(Why::DataMissing) };
-    let content = &manifest.content;
+    if let Some(why) = outdated(&manifest.content, captures, calculation) {
+        return Some(why);
+    }
+    (data.size != manifest.bytes).then_some(Why::SizeDiffers)
+}
+
+/// Whether a partition with this record was made from other captures or by another calculation.
+pub fn outdated(content: &Content, captures: &[(&str, &str)], calculation: &Calculation) -> Option<Why> {
     if content.captures.len() != captures.len()
         || content.captures.iter().zip(captures).any(|(made, now)| (made.dataset.as_str(), made.id.as_str()) != *now)
     {
         return Some(Why::CapturesChanged);
     }
-    if content.calculation != *calculation {
-        return Some(Why::CalculationChanged);
-    }
-    (data.size != manifest.bytes).then_some(Why::SizeDiffers)
+    (content.calculation != *calculation).then_some(Why::CalculationChanged)
 }

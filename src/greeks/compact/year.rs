@@ -7,6 +7,7 @@ use futures::TryStreamExt;
 use super::batches;
 use crate::greeks::record::{BY_DAY, CALCULATION, GREEKS, GREEKS_BY_DAY, GREEKS_BY_MINUTE};
 use crate::lake::catalog;
+use crate::lake::interrupted;
 use crate::lake::layout::{Key, PartitionId, prefix};
 use crate::lake::manifest::{Calculation, Condition, Content, Counts, Manifest};
 use crate::lake::partition;
@@ -63,6 +64,9 @@ async fn update_or_rebuild(
         let before = before(store, &id).await?;
         let index = year_index::update(store, (GREEKS, symbol, year), &of(GREEKS), all).await?;
         let content = content(&index);
+        if interrupted::record(store, &id, &before, |footer| *footer == content, now).await? {
+            continue;
+        }
         let data = partition::encode(&BY_DAY, &[batches::days(&index.days)?], &content)?;
         match publish(store, &before, content, data, now).await {
             Err(error) if error.kind() == ErrorKind::Conflict => {}

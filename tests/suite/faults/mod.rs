@@ -58,3 +58,12 @@ fn no_storm_shows_a_mixture_or_leaves_a_trace() {
     // A storm that nobody noticed, or readers who saw nothing, would prove nothing.
     assert!(sum.faults as u64 > 10 * seeds && u64::from(sum.judged) > 10 * seeds && sum.errors > 0, "{sum:?}");
 }
+
+/// Two publishers in a row died between file and record, or were overtaken there: readers had been told of both files as the
+/// same next revision.
+#[test]
+fn no_two_files_go_by_one_revision() {
+    for seed in [9, 31, 46] {
+        run(seed, true).unwrap_or_else(|broken| panic!("{broken}"));
+    }
+}

@@ -286,7 +286,8 @@ async fn broken(found: GetResult, fault: Fault) -> Result<GetResult> {
     let (meta, range, attributes) = (found.meta.clone(), found.range.clone(), found.attributes.clone());
     let extensions = found.extensions.clone();
     let whole = found.bytes().await?;
-    let mut pieces: Vec<Result<Bytes>> = vec![Ok(whole.slice(..whole.len() / 3)), Ok(whole.slice(whole.len() / 3..whole.len() / 2))];
+    let mut pieces: Vec<Result<Bytes>> =
+        vec![Ok(whole.slice(..whole.len() / 3)), Ok(whole.slice(whole.len() / 3..whole.len() / 2))];
     if fault == Fault::Torn {
         pieces.push(Err(failed(fault, meta.location.as_ref())));
     }

@@ -244,7 +244,8 @@ impl Legal {
         for row in &self.rows {
             let expiration = (by == By::Expiration).then(|| row.expiration.clone());
             let strike = (by == By::Strike).then_some(row.strike);
-            let same = |sum: &&mut Sum| (&sum.timestamp, &sum.expiration, sum.strike) == (&row.timestamp, &expiration, strike);
+            let same =
+                |sum: &&mut Sum| (&sum.timestamp, &sum.expiration, sum.strike) == (&row.timestamp, &expiration, strike);
             match sums.iter_mut().find(same) {
                 Some(sum) => {
                     sum.strikes += 1;
