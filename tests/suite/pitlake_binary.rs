@@ -228,6 +228,14 @@ impl Lake {
         self.objects().remove(key).unwrap_or_else(|| panic!("no {key} in {:?}", self.objects().keys()))
     }
 
+    /// The object of this key, if it is there; for a lake in a folder one read.
+    pub fn look(&self, key: &str) -> Option<Bytes> {
+        match &self.place {
+            Place::Folder(folder) => std::fs::read(folder.join(key)).ok().map(Bytes::from),
+            Place::Bucket(_) => self.objects().remove(key),
+        }
+    }
+
     /// The manifest of a day's strike level.
     #[track_caller]
     pub fn manifest(&self, symbol: &str, date: &str) -> Value {
