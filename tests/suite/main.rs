@@ -3,6 +3,7 @@
 mod chains;
 mod cli;
 mod compact;
+mod evolution;
 mod faults;
 mod http;
 mod ingest;

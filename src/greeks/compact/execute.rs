@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::derive::{Captured, calculation, derive};
-use super::plan::{Day, Selection, outdated, plan, stale};
+use super::plan::{Day, Selection, outdated, plan, replaceable, stale};
 use super::year;
 use crate::greeks::record::{CHAINS, GREEKS, GREEKS_BY_MINUTE};
 use crate::lake::interrupted;
@@ -192,6 +192,8 @@ impl Compactor {
             return Ok((Published::Unchanged(rows.clone()), Published::Unchanged(minutes.clone())));
         }
 
+        replaceable(&rows_before)?;
+        replaceable(&minutes_before)?;
         // An open day keeps its revision whatever it holds.
         for (id, before) in [(&minutes_id, &minutes_before), (&rows_id, &rows_before)] {
             let is_made_again = |content: &Content| outdated(content, &named, &calculation).is_none();
