@@ -13,8 +13,15 @@ pub const GREEKS_BY_DAY: &str = "greeks_by_day";
 /// Captures of whole option chains; they have no partitions of their own, `greeks` is made from them.
 pub const CHAINS: &str = "chains";
 
-/// Changes whenever the same captures would give other numbers.
+/// Changes whenever the same captures would give other numbers or more columns.
 pub const CALCULATION: &str = "greeks-1";
+
+/// Whether a calculation of this room is a later one than [`CALCULATION`]. Such a partition is read, and never replaced: this
+/// version would take away what the later one knew.
+pub fn is_newer(version: &str) -> bool {
+    let number = |version: &str| version.strip_prefix("greeks-").and_then(|number| number.parse::<u32>().ok());
+    number(version) > number(CALCULATION)
+}
 
 /// The greeks a row carries, in schema order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub use repair::{Done, repair};
 
-use super::record::{CALCULATION, DATASETS, GREEKS, GREEKS_BY_MINUTE};
+use super::record::{CALCULATION, DATASETS, GREEKS, GREEKS_BY_MINUTE, STRIKES, is_newer};
 use crate::Result;
 use crate::lake::layout::PartitionId;
 use crate::lake::manifest::{Condition, Content};
@@ -44,6 +44,7 @@ impl Room for GreeksRoom {
         match (view.partitions.get(GREEKS), view.partitions.get(GREEKS_BY_MINUTE)) {
             (Some(Standing::Whole(rows)), minutes) => {
                 let mut findings = self.notes(&rows_id, &rows.content);
+                findings.extend(unknown_columns(&rows_id, rows));
                 match minutes {
                     Some(Standing::Whole(minutes)) => findings.extend(together(&rows_id, &minutes_id, rows, minutes)),
                     Some(Standing::Damaged) => {}
@@ -84,6 +85,8 @@ impl GreeksRoom {
         let made = &content.calculation;
         match self.instruments.get(&content.symbol) {
             None => note(Code::SettingsChanged, format!("{} is no instrument of this lake any more", content.symbol)),
+            // Told with its columns.
+            Some(_) if is_newer(&made.version) => {}
             Some(instrument) if instrument.settings_fingerprint() != made.settings || made.version != CALCULATION => {
                 let detail = format!("it was made by {} with settings that are not today's", made.version);
                 note(Code::SettingsChanged, detail);
@@ -92,6 +95,25 @@ impl GreeksRoom {
         }
         notes
     }
+}
+
+/// What a later version of pitlake put into the day that this one does not know.
+fn unknown_columns(id: &PartitionId, rows: &Decoded) -> Option<Finding> {
+    let known = (STRIKES.schema)();
+    let schema = rows.batches.first().map(|batch| batch.schema());
+    let names: Vec<String> = schema
+        .iter()
+        .flat_map(|schema| schema.fields())
+        .filter(|field| known.index_of(field.name()).is_err())
+        .map(|field| field.name().clone())
+        .collect();
+    let version = &rows.content.calculation.version;
+    (is_newer(version) || !names.is_empty()).then(|| {
+        let columns =
+            if names.is_empty() { "the columns that this version knows".to_owned() } else { names.join(", ") };
+        let detail = format!("it was made by {version} and has {columns}; this version is {CALCULATION}");
+        Finding::new(Code::Newer, id.data_key(), detail)
+    })
 }
 
 /// Checks the two partitions of a day against each other.

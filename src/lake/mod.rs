@@ -10,6 +10,7 @@ pub mod dataset;
 pub mod head;
 pub mod indexes;
 pub mod instruments;
+pub mod interrupted;
 pub mod journal;
 pub mod layout;
 pub mod manifest;

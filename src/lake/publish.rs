@@ -130,7 +130,18 @@ pub async fn publish(
     let when = before.data.as_ref().map_or(PutWhen::Absent, |data| PutWhen::Matches(data.etag.clone()));
     store.put(&id.data_key(), Bytes::from(data), when).await?;
 
-    let revision = match (&before.manifest, &before.remembered) {
+    let revision = next_revision(before, &sha256);
+    // Microseconds, like every other time in the lake.
+    let published_at = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);
+    let manifest = Manifest { path: id.data_key(), revision, published_at, sha256, bytes: size, change: None, content };
+    let when = before.manifest.as_ref().map_or(PutWhen::Absent, |(_, etag)| PutWhen::Matches(etag.clone()));
+    store.put(&id.manifest_key(), Bytes::from(manifest.to_json()?), when).await?;
+    Ok(Published::Written(manifest))
+}
+
+/// The revision of a file with this sha256 that comes after `before`.
+pub(super) fn next_revision(before: &Before, sha256: &str) -> u32 {
+    match (&before.manifest, &before.remembered) {
         (_, Some(known)) if known.sha256 == sha256 => known.revision,
         (_, Some(known)) if known.condition == Condition::Pending => known.revision,
         (_, Some(known)) => known.revision + 1,
@@ -139,13 +150,7 @@ pub async fn publish(
         (Some((old, _)), None) if old.sha256 == sha256 => old.revision.max(1),
         (Some((old, _)), None) if !old.content.calculation.session_closed => old.revision.max(1),
         (Some((old, _)), None) => old.revision + 1,
-    };
-    // Microseconds, like every other time in the lake.
-    let published_at = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);
-    let manifest = Manifest { path: id.data_key(), revision, published_at, sha256, bytes: size, change: None, content };
-    let when = before.manifest.as_ref().map_or(PutWhen::Absent, |(_, etag)| PutWhen::Matches(etag.clone()));
-    store.put(&id.manifest_key(), Bytes::from(manifest.to_json()?), when).await?;
-    Ok(Published::Written(manifest))
+    }
 }
 
 /// Whether the stored object really is what the manifest says; a local file can be damaged behind our back.

@@ -2,13 +2,18 @@
 //! half-written file is taken for data. On disk the instants are drawn from a seed over the measured run time; on S3 they are
 //! exact, one before the first request, one before the second, and so on.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use pitlake::greeks::generate::Settings;
 use pitlake::lake::layout::Key;
 use rand::{RngExt, SeedableRng};
+use serde_json::Value;
 
-use crate::pitlake_binary::{Lake, Ran, generated};
+use crate::pitlake_binary::{Lake, Ran, batches, generated, strike_rows};
+use crate::server::Server;
 
 const POINTS: u32 = 24;
 const DAYS: [&str; 3] = ["2025-01-14", "2025-01-15", "2025-01-16"];
@@ -80,9 +85,9 @@ fn all_is_there_once(lake: &Lake, captures: usize) {
 }
 
 /// Seeded instants, spread over the run and a little beyond it.
-fn instants(seed: u64, run: Duration) -> Vec<Duration> {
+fn instants(seed: u64, points: u32, run: Duration) -> Vec<Duration> {
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-    (0..POINTS).map(|at| run.mul_f64((f64::from(at) + random.random::<f64>()) / f64::from(POINTS) * 1.1)).collect()
+    (0..points).map(|at| run.mul_f64((f64::from(at) + random.random::<f64>()) / f64::from(points) * 1.1)).collect()
 }
 
 #[test]
@@ -92,7 +97,7 @@ fn ingest_killed_on_disk() {
     let command = ["ingest", "greeks", "--json", &input];
     let run = measured(&whole, &command);
     let mut cut_short = 0;
-    for delay in instants(1, run) {
+    for delay in instants(1, POINTS, run) {
         let lake = Lake::in_folder();
         cut_short += u32::from(!killed_after(&lake, &command, delay));
         only_objects_of_a_lake(&lake);
@@ -107,35 +112,182 @@ fn ingest_killed_on_disk() {
     assert!(cut_short >= 10, "only {cut_short} of {POINTS} runs were cut short");
 }
 
-#[test]
-fn compaction_killed_on_disk() {
-    let first = Lake::in_folder();
-    first.ingest(&first.file("days.jsonl", days()));
-    let captures = first.objects_under("raw/");
-    let run = measured(&first, &["compact"]);
-    let published = first.objects();
-    first.ingest(&first.file("days.jsonl", corrections()));
-    let both = first.objects();
-    let mut cut_short = 0;
-    for (at, delay) in instants(2, run).into_iter().enumerate() {
-        // Every other time there is an older revision to replace.
+/// One and the same trading dates of two symbols, and the same again half a minute later with a dollar more gamma in each row.
+struct Generations {
+    /// Captures of the first, partitions and records made from them, captures of both.
+    captures: Objects,
+    first: Objects,
+    both: Objects,
+    /// Partitions made from one and from both in peace.
+    in_peace: [Objects; 2],
+    /// The sum of gamma of a day after each.
+    gamma: BTreeMap<(&'static str, &'static str), [i64; 2]>,
+    run: Duration,
+}
+
+type Objects = BTreeMap<String, Bytes>;
+
+const SYMBOLS: [&str; 2] = ["SPY", "QQQ"];
+const LOAD_ROWS: i64 = 4 * 60 * 60;
+
+impl Generations {
+    fn make() -> Self {
         let lake = Lake::in_folder();
-        let fresh = at % 2 == 0;
-        (if fresh { &captures } else { &both }).iter().for_each(|(key, bytes)| lake.plant(key, bytes.clone()));
-        cut_short += u32::from(!killed_after(&lake, &["compact", "--memory", "32"], delay));
-        only_objects_of_a_lake(&lake);
-        lake.compact(&[]);
-        all_is_there_once(&lake, if fresh { 1 } else { 2 });
-        assert!(lake.compact(&[]).iter().all(|outcome| outcome["action"] == "unchanged"));
-        if fresh {
-            for (key, bytes) in published.iter().filter(|(key, _)| key.starts_with("greeks/")) {
-                assert!(lake.get(key) == *bytes, "{key}: as if nothing had happened");
+        let mut gamma = BTreeMap::new();
+        let mut texts = [String::new(), String::new()];
+        for symbol in SYMBOLS {
+            for date in &DAYS[..2] {
+                let day = Settings {
+                    expirations: 4,
+                    strikes: 60,
+                    minutes: Some(60),
+                    ..Settings::full_day(symbol, date.parse().expect("a date"))
+                };
+                let first = String::from_utf8(generated(&day).0).expect("UTF-8");
+                let (second, sum) = a_dollar_more(&first);
+                gamma.insert((symbol, *date), [sum, sum + LOAD_ROWS]);
+                texts[0] += &first;
+                texts[1] += &second;
             }
-            assert_eq!(lake.manifest("SPY", DAYS[0])["revision"], 1);
+        }
+        lake.ingest(&lake.file("first.jsonl", &texts[0]));
+        let captures = lake.objects();
+        let run = measured(&lake, &["compact"]);
+        let first = lake.objects();
+        lake.ingest(&lake.file("second.jsonl", &texts[1]));
+        let both = lake.objects();
+        lake.compact(&[]);
+        let days = |objects: &Objects| -> Objects {
+            let days = objects.iter().filter(|(key, _)| key.starts_with("greeks") && key.contains("/date="));
+            days.map(|(key, bytes)| (key.clone(), bytes.clone())).collect()
+        };
+        let in_peace = [days(&first), days(&lake.objects())];
+        Self { captures, first, both, in_peace, gamma, run }
+    }
+
+    /// Asks the server and looks into the files: one generation, whole, and never an older one than before.
+    fn whole(&self, lake: &Lake, server: &Server, seen: &mut BTreeMap<String, usize>) {
+        for ((symbol, date), sums) in &self.gamma {
+            let mut of = |what: String, rows: i64, gamma: i64| {
+                assert_eq!(rows, LOAD_ROWS, "{what} is not whole");
+                let generation = sums.iter().position(|sum| *sum == gamma);
+                let generation = generation.unwrap_or_else(|| panic!("{what} mixes: {gamma} is none of {sums:?}"));
+                let last = seen.entry(what.clone()).or_default();
+                assert!(generation >= *last, "{what} went back");
+                *last = generation;
+                generation
+            };
+            let path = format!("/api/v1/greeks/{symbol}/{date}/aggregate?greeks=gamma");
+            let answer = server.get(&path);
+            if answer.status == 200 {
+                let revision = answer.json()["revision"].as_u64().expect("a revision");
+                let data = answer.data();
+                let sum = |name: &str| data.iter().map(|row| row[name].as_i64().expect("a number")).sum();
+                assert_eq!(of(path, sum("strikes"), sum("gamma_exposure")) as u64 + 1, revision);
+            } else {
+                assert!([404, 503].contains(&answer.status), "{path}: {}", answer.text());
+            }
+            let key = format!("greeks/symbol={symbol}/date={date}/part-0.parquet");
+            if let Some(file) = lake.look(&key) {
+                let rows: Vec<_> = batches(file).iter().flat_map(strike_rows).collect();
+                of(key, rows.len() as i64, rows.iter().filter_map(|row| row.greeks[0]).sum());
+            }
         }
     }
-    println!("{cut_short} of {POINTS} runs of {run:?} were cut short");
-    assert!(cut_short >= 10, "only {cut_short} of {POINTS} runs were cut short");
+
+    /// Two readers ask while `compactors` run and one of them is killed after `delay`. Whether that one had ended by itself.
+    fn killed(&self, lake: &Lake, compactors: usize, delay: Duration) -> bool {
+        let server = Server::over(lake);
+        let mut seen = BTreeMap::new();
+        let done = AtomicBool::new(false);
+        let ended = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    self.whole(lake, &server, &mut seen);
+                }
+            });
+            let command = ["compact", "--memory", "64"];
+            let others: Vec<_> =
+                (1..compactors).map(|_| lake.command(&command).spawn().expect("the program starts")).collect();
+            let ended = killed_after(lake, &command, delay);
+            for other in others {
+                Ran::of(other).ends(0);
+            }
+            done.store(true, Ordering::Relaxed);
+            ended
+        });
+        // Who comes now finds what the kill left.
+        self.whole(lake, &Server::over(lake), &mut seen);
+        ended
+    }
+
+    /// Compacted once more it is the lake that was made in peace.
+    fn is_as_in_peace(&self, lake: &Lake, generation: usize) {
+        only_objects_of_a_lake(lake);
+        lake.compact(&[]);
+        lake.is_sound();
+        for (key, bytes) in &self.in_peace[generation] {
+            assert!(lake.get(key) == *bytes, "{key}: as if nothing had happened");
+        }
+        for symbol in SYMBOLS {
+            for date in &DAYS[..2] {
+                assert_eq!(lake.manifest(symbol, date)["revision"], generation + 1, "{symbol} {date}");
+            }
+        }
+        assert!(lake.compact(&[]).iter().all(|outcome| outcome["action"] == "unchanged"));
+    }
+
+    /// A lake before its first compaction, or before its second.
+    fn before(&self, generation: usize) -> Lake {
+        let lake = Lake::in_folder();
+        let objects = [&self.captures, &self.both][generation];
+        objects.iter().for_each(|(key, bytes)| lake.plant(key, bytes.clone()));
+        assert!(generation == 0 || self.first.keys().all(|key| objects.contains_key(key)));
+        lake
+    }
+}
+
+/// The lines half a minute later with a dollar more gamma in each row; and the sum of gamma before that.
+fn a_dollar_more(lines: &str) -> (String, i64) {
+    let mut sum = 0;
+    let mut more = String::new();
+    for line in lines.lines() {
+        let mut document: Value = serde_json::from_str(line).expect("JSON");
+        let later = document["timestamp"].as_str().expect("text").replace(":00-05:00", ":30-05:00");
+        document["timestamp"] = later.into();
+        for strike in document["strikes"].as_array_mut().expect("strikes") {
+            let gamma = strike["gamma"].as_i64().expect("whole dollars");
+            sum += gamma;
+            strike["gamma"] = (gamma + 1).into();
+        }
+        more += &format!("{document}\n");
+    }
+    (more, sum)
+}
+
+/// Kills at so many instants, in turn before the first and before the second revision.
+fn compaction_killed(seed: u64, compactors: usize, points: u32) {
+    let generations = Generations::make();
+    let run = generations.run * u32::try_from(compactors).expect("few");
+    let mut cut_short = 0;
+    for (at, delay) in instants(seed, points, run).into_iter().enumerate() {
+        let generation = at % 2;
+        let lake = generations.before(generation);
+        cut_short += u32::from(!generations.killed(&lake, compactors, delay));
+        generations.is_as_in_peace(&lake, generation);
+    }
+    println!("{cut_short} of {points} runs of {run:?} were cut short");
+    assert!(cut_short >= points / 3, "only {cut_short} of {points} runs were cut short");
+}
+
+#[test]
+fn compaction_killed_on_disk() {
+    compaction_killed(2, 1, 30);
+}
+
+#[test]
+fn one_of_two_compactors_killed_on_disk() {
+    compaction_killed(3, 2, 20);
 }
 
 #[test]

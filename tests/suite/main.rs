@@ -3,6 +3,8 @@
 mod chains;
 mod cli;
 mod compact;
+mod evolution;
+mod faults;
 mod http;
 mod ingest;
 mod kill;

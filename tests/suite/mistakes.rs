@@ -1,6 +1,6 @@
 //! Mistakes that were made once, seen from outside: sums of two revisions in one answer, a revision that went back, input left
 //! out because nobody read our output, refusals booked on another's day, an order of receipt that broke between two chunks,
-//! and an expiration whose absence nobody noticed.
+//! an expiration whose absence nobody noticed, and a revision that named two files.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +15,7 @@ on_every_store!(
     sums_of_a_day_that_grew_fit_their_revision,
     a_truncated_manifest_does_not_set_the_revision_back,
     a_deleted_manifest_does_not_set_the_revision_back,
+    a_file_left_without_its_record_keeps_the_revision_it_was_served_under,
     a_refused_document_is_booked_on_its_own_symbol,
     a_refused_row_is_booked_on_its_own_symbol,
     a_refused_document_of_a_symbol_without_good_ones_degrades_nothing,
@@ -130,6 +131,23 @@ fn a_deleted_manifest_does_not_set_the_revision_back(lake: &Lake) {
     let copy = lake.another();
     lake.objects().into_iter().filter(|(key, _)| key != MANIFEST).for_each(|(key, bytes)| copy.plant(&key, bytes));
     revision_three_is_everywhere(copy);
+}
+
+fn a_file_left_without_its_record_keeps_the_revision_it_was_served_under(lake: &Lake) {
+    publish(lake, &day(2, 0, 1));
+    let records = lake.objects_under("_manifest/");
+    publish(lake, &day(2, 10, 100));
+    // As if the second compaction had died between file and record, twice.
+    records.into_iter().for_each(|(key, bytes)| lake.plant(&key, bytes));
+    let before = Server::over(lake).get(&format!("/api/v1/greeks/SPY/{DATE}")).ok();
+    assert_eq!((before.header("pitlake-revision"), &before.json()["data"][0]["gamma_exposure"]), ("2", &json!(100)));
+    publish(lake, &day(2, 20, 10_000));
+    for dataset in ["greeks", "greeks_by_minute"] {
+        let key = format!("_manifest/{dataset}/symbol=SPY/{DATE}.json");
+        let manifest: Value = serde_json::from_slice(&lake.get(&key)).expect("JSON");
+        assert_eq!(manifest["revision"], 3, "{dataset}: the second revision was another file");
+    }
+    lake.is_sound();
 }
 
 #[test]

@@ -228,6 +228,14 @@ impl Lake {
         self.objects().remove(key).unwrap_or_else(|| panic!("no {key} in {:?}", self.objects().keys()))
     }
 
+    /// The object of this key, if it is there; for a lake in a folder one read.
+    pub fn look(&self, key: &str) -> Option<Bytes> {
+        match &self.place {
+            Place::Folder(folder) => std::fs::read(folder.join(key)).ok().map(Bytes::from),
+            Place::Bucket(_) => self.objects().remove(key),
+        }
+    }
+
     /// The manifest of a day's strike level.
     #[track_caller]
     pub fn manifest(&self, symbol: &str, date: &str) -> Value {
@@ -326,7 +334,7 @@ fn greeks(batch: &RecordBatch, row: usize) -> [Option<i64>; 3] {
     ["gamma_exposure", "vanna_exposure", "charm_exposure"].map(|name| int(batch, name, row))
 }
 
-fn strike_rows(batch: &RecordBatch) -> Vec<StrikeRow> {
+pub fn strike_rows(batch: &RecordBatch) -> Vec<StrikeRow> {
     let at = batch["timestamp"].as_primitive::<TimestampMicrosecondType>();
     let expiration = batch["expiration"].as_primitive::<Date32Type>();
     let strike = batch["strike"].as_primitive::<Float64Type>();

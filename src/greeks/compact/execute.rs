@@ -9,11 +9,12 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::derive::{Captured, calculation, derive};
-use super::plan::{Day, Selection, plan, stale};
+use super::plan::{Day, Selection, outdated, plan, replaceable, stale};
 use super::year;
 use crate::greeks::record::{CHAINS, GREEKS, GREEKS_BY_MINUTE};
+use crate::lake::interrupted;
 use crate::lake::layout::{Key, PartitionId, prefix};
-use crate::lake::manifest::{Condition, Manifest};
+use crate::lake::manifest::{Condition, Content, Manifest};
 use crate::lake::publish::{Published, before, publish};
 use crate::lake::store::Store;
 use crate::market::{Instrument, Instruments, SharedClock, Symbol, TradingDate};
@@ -189,6 +190,16 @@ impl Compactor {
             && let (Some((rows, _)), Some((minutes, _))) = (&rows_before.manifest, &minutes_before.manifest)
         {
             return Ok((Published::Unchanged(rows.clone()), Published::Unchanged(minutes.clone())));
+        }
+
+        replaceable(&rows_before)?;
+        replaceable(&minutes_before)?;
+        // An open day keeps its revision whatever it holds.
+        for (id, before) in [(&minutes_id, &minutes_before), (&rows_id, &rows_before)] {
+            let is_made_again = |content: &Content| outdated(content, &named, &calculation).is_none();
+            if closed && interrupted::record(&self.store, id, before, is_made_again, self.clock.now()).await? {
+                return Err(Error::new(ErrorKind::Conflict, format!("{id} had been left without its record")));
+            }
         }
 
         let _memory =

@@ -10,4 +10,4 @@ pub mod year;
 
 pub use derive::{Captured, Derived, derive};
 pub use execute::{CompactOptions, Compactor, Outcome};
-pub use plan::{Day, Selection, Why, plan, stale};
+pub use plan::{Day, Selection, Why, plan, replaceable, stale};

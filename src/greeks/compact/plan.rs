@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::greeks::record::{CALCULATION, is_newer};
 use crate::lake::layout::Key;
-use crate::lake::manifest::Calculation;
+use crate::lake::manifest::{Calculation, Content};
 use crate::lake::publish::Before;
 use crate::market::{Symbol, TradingDate};
+use crate::{Error, Result};
 
 /// Which days the caller wants; `None` stands for all.
 #[derive(Debug, Clone, Default)]
@@ -58,14 +60,38 @@ pub enum Why {
 pub fn stale(before: &Before, captures: &[(&str, &str)], calculation: &Calculation) -> Option<Why> {
     let Some((manifest, _)) = &before.manifest else { return Some(Why::New) };
     let Some(data) = &before.data else { return Some(Why::DataMissing) };
-    let content = &manifest.content;
+    if let Some(why) = outdated(&manifest.content, captures, calculation) {
+        return Some(why);
+    }
+    (data.size != manifest.bytes).then_some(Why::SizeDiffers)
+}
+
+/// Refuses to replace what a later version of pitlake made.
+///
+/// # Errors
+/// `Invalid`, with what to do.
+pub fn replaceable(before: &Before) -> Result<()> {
+    match &before.manifest {
+        Some((manifest, _)) if is_newer(&manifest.content.calculation.version) => Err(Error::invalid(format!(
+            "{} was made by calculation {}, which is later than this program's {CALCULATION} and may have columns that it \
+             does not know; update pitlake and compact again. Readers go on with what is there",
+            manifest.path, manifest.content.calculation.version
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a partition with this record was made from other captures or by another calculation.
+pub fn outdated(content: &Content, captures: &[(&str, &str)], calculation: &Calculation) -> Option<Why> {
     if content.captures.len() != captures.len()
         || content.captures.iter().zip(captures).any(|(made, now)| (made.dataset.as_str(), made.id.as_str()) != *now)
     {
         return Some(Why::CapturesChanged);
     }
-    if content.calculation != *calculation {
-        return Some(Why::CalculationChanged);
-    }
-    (data.size != manifest.bytes).then_some(Why::SizeDiffers)
+    let made = &content.calculation;
+    // A later version's work is up to date as long as nothing else changed.
+    let same_version = made.version == calculation.version || is_newer(&made.version);
+    let same =
+        same_version && (&made.settings, made.session_closed) == (&calculation.settings, calculation.session_closed);
+    (!same).then_some(Why::CalculationChanged)
 }

@@ -5,8 +5,10 @@ use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 
 use super::batches;
-use crate::greeks::record::{BY_DAY, CALCULATION, GREEKS, GREEKS_BY_DAY, GREEKS_BY_MINUTE};
+use super::plan::replaceable;
+use crate::greeks::record::{BY_DAY, CALCULATION, GREEKS, GREEKS_BY_DAY, GREEKS_BY_MINUTE, is_newer};
 use crate::lake::catalog;
+use crate::lake::interrupted;
 use crate::lake::layout::{Key, PartitionId, prefix};
 use crate::lake::manifest::{Calculation, Condition, Content, Counts, Manifest};
 use crate::lake::partition;
@@ -63,6 +65,17 @@ async fn update_or_rebuild(
         let before = before(store, &id).await?;
         let index = year_index::update(store, (GREEKS, symbol, year), &of(GREEKS), all, now).await?;
         let content = content(&index);
+        if let Some((manifest, _)) = &before.manifest
+            && is_newer(&manifest.content.calculation.version)
+            && before.data.is_some()
+            && manifest.content.details == content.details
+        {
+            return Ok(Published::Unchanged(manifest.clone()));
+        }
+        replaceable(&before)?;
+        if interrupted::record(store, &id, &before, |footer| *footer == content, now).await? {
+            continue;
+        }
         let data = partition::encode(&BY_DAY, &[batches::days(&index.days)?], &content)?;
         match publish(store, &before, content, data, now).await {
             Err(error) if error.kind() == ErrorKind::Conflict => {}

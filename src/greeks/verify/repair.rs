@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use serde::Serialize;
 
-use crate::greeks::compact::{Captured, derive, year};
+use crate::greeks::compact::{Captured, derive, replaceable, year};
 use crate::greeks::record::{CHAINS, GREEKS, GREEKS_BY_MINUTE};
 use crate::lake::catalog::Catalog;
 use crate::lake::layout::{Key, PartitionId, prefix};
@@ -98,6 +98,8 @@ async fn make_day(
     let (rows_id, minutes_id) =
         (PartitionId::day(GREEKS, symbol, date), PartitionId::day(GREEKS_BY_MINUTE, symbol, date));
     let (rows_before, minutes_before) = (before(store, &rows_id).await?, before(store, &minutes_id).await?);
+    replaceable(&rows_before)?;
+    replaceable(&minutes_before)?;
     let (rows_known, minutes_known) =
         (year_index::remembered(store, &rows_id).await?, year_index::remembered(store, &minutes_id).await?);
     let captured = captures(store, symbol, date).await?;

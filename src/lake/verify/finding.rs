@@ -42,6 +42,7 @@ pub enum Code {
     UnknownObject,
     NotCompacted,
     SettingsChanged,
+    Newer,
     Degraded,
     Pending,
 }
@@ -113,6 +114,11 @@ impl Code {
             Code::SettingsChanged => {
                 ("settings_changed", Note, "run `pitlake compact`: it makes the day again with today's settings")
             }
+            Code::Newer => (
+                "newer",
+                Note,
+                "this version reads it and does not replace it; `pitlake compact` of the version that made it does",
+            ),
             Code::Degraded => {
                 ("degraded", Note, "the input was like this; ingest what is missing, if it can still be had")
             }

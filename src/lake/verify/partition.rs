@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::order::first_out_of_order;
 use super::{Code, Decoded, Finding, Standing};
 use crate::lake::dataset::Dataset;
+use crate::lake::interrupted::is_later;
 use crate::lake::layout::PartitionId;
 use crate::lake::manifest::{Content, Manifest};
 use crate::lake::partition;
@@ -140,17 +141,6 @@ fn check_bytes(
             Some(footer)
         }
     }
-}
-
-/// Whether `footer` was made after `manifest`: from the same captures and more, or by another calculation.
-fn is_later(footer: &Content, manifest: &Content) -> bool {
-    let named = |content: &Content| -> std::collections::BTreeSet<(String, String)> {
-        content.captures.iter().map(|capture| (capture.dataset.clone(), capture.id.clone())).collect()
-    };
-    let (now, then) = (named(footer), named(manifest));
-    let table_made_again =
-        footer.captures.is_empty() && manifest.captures.is_empty() && footer.details != manifest.details;
-    then.is_subset(&now) && (now.len() > then.len() || footer.calculation != manifest.calculation || table_made_again)
 }
 
 fn differing_fields(a: &Content, b: &Content) -> String {
