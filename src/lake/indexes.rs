@@ -8,7 +8,7 @@ use super::cache::{Cache, Freshness};
 use super::catalog::Catalog;
 use super::layout::PartitionId;
 use super::year_index::YearIndex;
-use crate::market::Symbol;
+use crate::market::{Symbol, TradingDate};
 use crate::{ErrorKind, Result};
 
 /// Parsed versions kept; a year's index takes a few hundred kilobytes.
@@ -71,5 +71,20 @@ impl Indexes {
         let index = Arc::new(YearIndex::parse(&object.bytes, &version.0)?);
         self.years.insert(version, Arc::clone(&index));
         Ok(Some(index))
+    }
+
+    /// The last day that the dataset has of the symbol; `None` when it has none.
+    ///
+    /// # Errors
+    /// As [`Indexes::year`].
+    pub async fn newest_day(&self, dataset: &str, symbol: &Symbol) -> Result<Option<TradingDate>> {
+        let catalog = self.catalog(dataset).await?;
+        for year in catalog.years(symbol).rev() {
+            let index = self.year(dataset, symbol, year, Freshness::Open).await?;
+            if let Some(day) = index.as_ref().and_then(|index| index.days.last()) {
+                return Ok(Some(day.date));
+            }
+        }
+        Ok(None)
     }
 }

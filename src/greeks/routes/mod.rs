@@ -4,15 +4,18 @@
 mod aggregate;
 mod asked;
 mod day;
+mod live;
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_DISPOSITION, HeaderName, HeaderValue};
 use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::live::Live;
 use crate::http::context::Context;
 use crate::http::format::{Encoding, Format};
 use crate::http::params::Params;
@@ -25,9 +28,15 @@ use crate::{Error, ErrorKind};
 const CONDITION: HeaderName = HeaderName::from_static("pitlake-condition");
 const REVISION: HeaderName = HeaderName::from_static("pitlake-revision");
 
-/// This room's routes.
-pub fn router() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().routes(routes!(day::day)).routes(routes!(day::latest)).routes(routes!(aggregate::aggregate))
+pub use day::no_day_at_all;
+
+/// This room's routes; `live` is where listeners are.
+pub fn router(live: Live) -> OpenApiRouter<Context> {
+    OpenApiRouter::new()
+        .routes(routes!(day::day))
+        .routes(routes!(day::latest))
+        .routes(routes!(aggregate::aggregate))
+        .merge(OpenApiRouter::new().routes(routes!(live::live)).layer(Extension(live)))
 }
 
 /// How the caller wants the answer.
@@ -47,7 +56,11 @@ impl Wanted {
 }
 
 /// The members of a JSON answer before `data`.
-fn envelope(instrument: &Instrument, date: TradingDate, head: &Head) -> Vec<(&'static str, serde_json::Value)> {
+pub(super) fn envelope(
+    instrument: &Instrument,
+    date: TradingDate,
+    head: &Head,
+) -> Vec<(&'static str, serde_json::Value)> {
     let mut members = vec![
         ("symbol", instrument.symbol.as_str().into()),
         ("date", date.to_string().into()),
