@@ -10,6 +10,8 @@ mod documents;
 mod etags;
 mod formats;
 mod keys;
+mod live;
+mod live_day;
 mod refusals;
 mod streams;
 mod table;
