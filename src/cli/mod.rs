@@ -12,6 +12,7 @@ mod keys;
 mod progress;
 mod serve;
 mod settings;
+mod status;
 mod verify;
 
 use std::io::Write;
@@ -50,6 +51,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Read everything in the lake again and check it against its record
     Verify(verify::VerifyArgs),
+    /// What the lake holds: spans, sizes, conditions day by day, how far behind
+    Status(status::StatusArgs),
     /// Make, list and revoke API keys
     Keys(keys::KeysArgs),
     /// Trading dates, sessions and holidays of a symbol
@@ -97,6 +100,10 @@ async fn run(cli: Cli) -> Result<Outcome> {
             let instruments = instruments::load(&store).await?;
             let clean = verify::run(&args, &store, instruments, clock, &mut out).await?;
             Ok(if clean { Outcome::Good } else { Outcome::Failed })
+        }
+        Command::Status(args) => {
+            status::run(&args, &cli.lake.store().await?, clock.as_ref(), &mut out).await?;
+            Ok(Outcome::Good)
         }
         Command::Keys(args) => {
             keys::run(args, &cli.lake.store().await?, clock.as_ref(), &mut out).await?;

@@ -26,6 +26,7 @@ use super::problem::{Problem, ProblemDocument};
 use crate::lake::cache::Freshness;
 use crate::lake::dataset::{Cut, Dataset};
 use crate::lake::manifest::Condition;
+use crate::lake::unstored::{self, Unstored};
 use crate::lake::year_index::YearIndex;
 use crate::market::{Instrument, TradingDate};
 
@@ -259,14 +260,8 @@ async fn days(
 
 /// A day without a partition, by the calendar.
 fn unstored(context: &Context, instrument: &Instrument, date: TradingDate) -> Day {
-    let session = instrument.session(date);
-    let (condition, reasons) = match &session {
-        None => (Condition::Closed, instrument.closed_because(date).into_iter().collect()),
-        Some(session) if session.open > context.clock.now() => (Condition::Pending, vec!["session_ahead".to_owned()]),
-        Some(session) if session.close > context.clock.now() => (Condition::Pending, vec!["session_open".to_owned()]),
-        Some(_) => (Condition::Missing, vec!["no_partition".to_owned()]),
-    };
-    let minutes_expected = session.map_or(0, |session| i32::try_from(session.minutes()).unwrap_or(i32::MAX));
+    let Unstored { condition, reasons, minutes_expected } = unstored::unstored(instrument, date, context.clock.now());
+    let minutes_expected = i32::try_from(minutes_expected).unwrap_or(i32::MAX);
     Day { date, condition, reasons, rows: 0, minutes_expected, minutes_seen: 0, revision: None }
 }
 

@@ -16,6 +16,8 @@ pub mod manifest;
 pub mod partition;
 pub mod publish;
 pub mod row_groups;
+pub mod status;
 pub mod store;
+pub mod unstored;
 pub mod verify;
 pub mod year_index;

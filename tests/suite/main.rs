@@ -14,6 +14,7 @@ mod pitlake_binary;
 mod quality;
 mod s3_server;
 mod server;
+mod status;
 mod store_conformance;
 mod tidy;
 mod versions;
