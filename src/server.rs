@@ -14,6 +14,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::engine::{Engine, EngineOptions, EngineStats};
+use crate::greeks::live::{Live, LiveOptions};
 use crate::http::context::Context;
 use crate::http::key_store::KeyStore;
 use crate::http::listen::{Listening, serve};
@@ -47,11 +48,14 @@ pub struct ServerOptions {
     pub cores: usize,
     /// Requests answered at once; more are told 503 at once.
     pub max_requests: usize,
+    /// Streams of new minutes.
+    pub live: LiveOptions,
 }
 
 /// A server ready to run.
 pub struct Server {
     router: Router,
+    live: Live,
     metrics: Arc<Metrics>,
     metrics_router: Router,
 }
@@ -83,13 +87,14 @@ impl Server {
             engine,
             metrics: Arc::clone(&metrics),
         };
-        watch(&context);
+        let live = Live::new(options.live);
+        watch(&context, &live);
         let keys = Arc::new(KeyStore::new(store, Arc::clone(&clock)));
         let places = admission::Places::new(options.max_requests, Arc::clone(&metrics));
         let (rooms, document) = OpenApiRouter::with_openapi(openapi::frame().merge_from(ServerDocument::openapi()))
             .merge(catalog::router(DATASETS))
             .merge(files::router(DATASETS))
-            .merge(crate::greeks::routes::router())
+            .merge(crate::greeks::routes::router(live.clone()))
             .split_for_parts();
         let api = rooms
             .layer(from_fn_with_state(places, admission::limited))
@@ -107,7 +112,7 @@ impl Server {
             .method_not_allowed_fallback(problem::no_such_method)
             .layer(from_fn(admission::sane_only));
         let observer = Arc::new(Observer { metrics: Arc::clone(&metrics), ids: RequestIds::new(clock.now()) });
-        Ok(Self { router: observed(router, observer), metrics, metrics_router: metrics_route })
+        Ok(Self { router: observed(router, observer), live, metrics, metrics_router: metrics_route })
     }
 
     /// The routes, for tests without a port.
@@ -135,6 +140,12 @@ impl Server {
                 }
             });
         }
+        let live = self.live;
+        let shutdown = async move {
+            shutdown.await;
+            // Streams without an end would hold the shutdown up for all of its grace.
+            live.close();
+        };
         let done = serve(listener, self.router, shutdown, Listening::new(self.metrics)).await;
         stop.cancel();
         done
@@ -171,7 +182,13 @@ async fn health(State(context): State<Context>) -> Response {
 }
 
 /// Numbers of the cache, the decoded row groups and the engine, read when Prometheus asks.
-fn watch(context: &Context) {
+fn watch(context: &Context, live: &Live) {
+    let listening = live.clone();
+    let help = "Clients that listen for new minutes";
+    context.metrics.watch("live_listeners", help, Watched::Gauge, move || listening.listeners());
+    let watching = live.clone();
+    let help = "Symbols that are watched for them";
+    context.metrics.watch("live_watched_symbols", help, Watched::Gauge, move || watching.watchers());
     let cache = |name, help, kind, read: fn(&CacheStats) -> u64| {
         let cache = context.cache.clone();
         context.metrics.watch(name, help, kind, move || read(&cache.stats()));

@@ -14,6 +14,7 @@ mod progress;
 mod pull;
 mod serve;
 mod settings;
+mod status;
 mod verify;
 
 use std::io::Write;
@@ -56,6 +57,8 @@ enum Command {
     Pull(pull::PullArgs),
     /// What was republished since an instant, and what each revision changed
     Changes(changes::ChangesArgs),
+    /// What the lake holds: spans, sizes, conditions day by day, how far behind
+    Status(status::StatusArgs),
     /// Make, list and revoke API keys
     Keys(keys::KeysArgs),
     /// Trading dates, sessions and holidays of a symbol
@@ -106,6 +109,10 @@ async fn run(cli: Cli) -> Result<Outcome> {
         }
         Command::Pull(args) => pull::run(&args, &mut out).await,
         Command::Changes(args) => changes::run(&args, &cli.lake, clock, &mut out).await,
+        Command::Status(args) => {
+            status::run(&args, &cli.lake.store().await?, clock.as_ref(), &mut out).await?;
+            Ok(Outcome::Good)
+        }
         Command::Keys(args) => {
             keys::run(args, &cli.lake.store().await?, clock.as_ref(), &mut out).await?;
             Ok(Outcome::Good)

@@ -7,6 +7,7 @@ use clap::Args;
 use super::exit::Outcome;
 use super::settings::LakeArgs;
 use crate::Result;
+use crate::greeks::live::LiveOptions;
 use crate::lake::store::Store;
 use crate::market::SharedClock;
 use crate::server::{Server, ServerOptions, bind, cores};
@@ -41,6 +42,9 @@ pub struct Limits {
     /// Requests answered at once; more are told 503 at once
     #[arg(long, default_value_t = 256, value_name = "N")]
     max_requests: usize,
+    /// Clients that listen for new minutes at one time; more are told 503
+    #[arg(long, default_value_t = 512, value_name = "N")]
+    max_listeners: usize,
 }
 
 impl Limits {
@@ -52,6 +56,7 @@ impl Limits {
             engine_bytes: self.engine_size << 20,
             cores: cores(),
             max_requests: self.max_requests,
+            live: LiveOptions { most_listeners: self.max_listeners, ..LiveOptions::default() },
         }
     }
 }

@@ -16,6 +16,8 @@ pub mod export;
 pub mod formula;
 pub mod generate;
 pub mod ingest;
+pub mod live;
+pub mod pair;
 pub mod quality;
 pub mod query;
 pub mod record;

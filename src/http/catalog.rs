@@ -23,10 +23,11 @@ use super::format::{Answer, Encoding, Format, Rows, Slice, respond};
 use super::keys::Scope;
 use super::params::Params;
 use super::problem::{Problem, ProblemDocument};
-use super::span::{MOST_DAYS, Unstored, in_order, too_many, unstored};
+use super::span::{MOST_DAYS, in_order, too_many};
 use crate::lake::cache::Freshness;
 use crate::lake::dataset::{Cut, Dataset};
 use crate::lake::manifest::Condition;
+use crate::lake::unstored::{Unstored, unstored};
 use crate::lake::year_index::YearIndex;
 use crate::market::{Instrument, TradingDate};
 
@@ -252,7 +253,7 @@ async fn days(
 
 /// A day without a partition, by the calendar.
 fn not_stored(context: &Context, instrument: &Instrument, date: TradingDate) -> Day {
-    let Unstored { condition, reasons, minutes_expected } = unstored(context, instrument, date);
+    let Unstored { condition, reasons, minutes_expected } = unstored(instrument, date, context.clock.now());
     let minutes_expected = i32::try_from(minutes_expected).unwrap_or(i32::MAX);
     Day { date, condition, reasons, rows: 0, minutes_expected, minutes_seen: 0, revision: None }
 }

@@ -20,6 +20,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
+use super::admission::LongLived;
 use super::auth::Access;
 use super::metrics::Metrics;
 use super::problem::{Problem, ProblemTrace, ProblemType, shortened};
@@ -64,6 +65,7 @@ async fn observe(State(observer): State<Arc<Observer>>, mut request: Request, ne
         bytes: 0,
         length: None,
         whole: false,
+        endless: false,
         failed: false,
     };
     observer.metrics.request_began();
@@ -78,6 +80,8 @@ async fn observe(State(observer): State<Arc<Observer>>, mut request: Request, ne
         route,
     });
     ending.length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    // Whoever listens to a stream without an end goes away in the middle of it.
+    ending.endless = response.extensions().get::<LongLived>().is_some();
     // A HEAD answer's body is dropped unread, and was still answered whole.
     ending.whole = method == "HEAD" || response.body().is_end_stream();
     response.map(|body| Body::new(Observed { body, ending }))
@@ -126,6 +130,8 @@ struct Ending {
     /// As `Content-Length` declares it.
     length: Option<u64>,
     whole: bool,
+    /// It has no end that could be missed.
+    endless: bool,
     failed: bool,
 }
 
@@ -147,8 +153,9 @@ impl Drop for Ending {
             tracing::info!(ms, "the client went away before the answer");
             return;
         };
-        self.metrics.request_ended(&answer.route, self.bytes, took, self.whole);
-        let (status, bytes, whole) = (answer.status.as_u16(), self.bytes, self.whole);
+        let (status, bytes) = (answer.status.as_u16(), self.bytes);
+        let whole = self.whole || (self.endless && !self.failed);
+        self.metrics.request_ended(&answer.route, bytes, took, whole);
         let key = answer.key.as_deref();
         let problem = answer.problem.as_ref();
         let cause = problem.and_then(|problem| problem.cause.as_deref()).map(chain);

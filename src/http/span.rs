@@ -18,6 +18,7 @@ use super::params::Params;
 use super::problem::{Problem, ProblemType};
 use crate::lake::cache::Freshness;
 use crate::lake::manifest::Condition;
+use crate::lake::unstored::unstored;
 use crate::market::{Instrument, TradingDate};
 
 /// A span of more days than this is cut into several questions by the caller.
@@ -97,25 +98,6 @@ pub fn too_many() -> Problem {
     Problem::parameter("end", format!("more than {MOST_DAYS} days are asked for; ask for fewer years at once"))
 }
 
-/// What the calendar says of a day without a partition.
-pub struct Unstored {
-    pub condition: Condition,
-    pub reasons: Vec<String>,
-    pub minutes_expected: u32,
-}
-
-/// A day without a partition: `closed`, `pending` until its session has closed, else `missing`.
-pub fn unstored(context: &Context, instrument: &Instrument, date: TradingDate) -> Unstored {
-    let session = instrument.session(date);
-    let (condition, reasons) = match &session {
-        None => (Condition::Closed, instrument.closed_because(date).into_iter().collect()),
-        Some(session) if session.open > context.clock.now() => (Condition::Pending, vec!["session_ahead".to_owned()]),
-        Some(session) if session.close > context.clock.now() => (Condition::Pending, vec!["session_open".to_owned()]),
-        Some(_) => (Condition::Missing, vec!["no_partition".to_owned()]),
-    };
-    Unstored { condition, reasons, minutes_expected: session.map_or(0, |session| session.minutes()) }
-}
-
 /// One date of an answer over many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpanDay {
@@ -143,7 +125,9 @@ impl SpanDays {
         let stored: BTreeMap<_, _> = stored.map(|(date, condition, revision)| (date, (condition, revision))).collect();
         let day = |date| match stored.get(&date) {
             Some((condition, revision)) => SpanDay { date, condition: *condition, revision: Some(*revision) },
-            None => SpanDay { date, condition: unstored(context, instrument, date).condition, revision: None },
+            None => {
+                SpanDay { date, condition: unstored(instrument, date, context.clock.now()).condition, revision: None }
+            }
         };
         let days = Self(span.dates().map(day).collect());
         if days.0.iter().any(|day| day.revision.is_some()) {

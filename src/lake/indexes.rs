@@ -9,7 +9,7 @@ use super::catalog::Catalog;
 use super::layout::PartitionId;
 use super::manifest::Manifest;
 use super::year_index::YearIndex;
-use crate::market::Symbol;
+use crate::market::{Symbol, TradingDate};
 use crate::{ErrorKind, Result};
 
 /// Parsed versions kept; a year's index takes a few hundred kilobytes.
@@ -81,5 +81,20 @@ impl Indexes {
     pub async fn manifest(&self, id: &PartitionId) -> Result<Manifest> {
         let key = id.manifest_key();
         Manifest::parse(&self.cache.small(&key, Freshness::Open).await?.bytes, &key)
+    }
+
+    /// The last day that the dataset has of the symbol; `None` when it has none.
+    ///
+    /// # Errors
+    /// As [`Indexes::year`].
+    pub async fn newest_day(&self, dataset: &str, symbol: &Symbol) -> Result<Option<TradingDate>> {
+        let catalog = self.catalog(dataset).await?;
+        for year in catalog.years(symbol).rev() {
+            let index = self.year(dataset, symbol, year, Freshness::Open).await?;
+            if let Some(day) = index.as_ref().and_then(|index| index.days.last()) {
+                return Ok(Some(day.date));
+            }
+        }
+        Ok(None)
     }
 }

@@ -19,6 +19,8 @@ pub mod promise;
 pub mod publish;
 pub mod records;
 pub mod row_groups;
+pub mod status;
 pub mod store;
+pub mod unstored;
 pub mod verify;
 pub mod year_index;

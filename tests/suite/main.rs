@@ -3,6 +3,7 @@
 mod chains;
 mod cli;
 mod compact;
+mod events;
 mod evolution;
 mod faults;
 mod http;
@@ -16,6 +17,7 @@ mod pull;
 mod quality;
 mod s3_server;
 mod server;
+mod status;
 mod store_conformance;
 mod tidy;
 mod versions;

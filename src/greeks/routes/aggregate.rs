@@ -8,11 +8,11 @@ use axum::response::Response;
 use futures::{StreamExt, TryStreamExt};
 
 use super::asked::{FILTERS, filter};
-use super::day::open;
 use super::{Wanted, distrust, envelope, put_head};
-use crate::Error;
+use crate::ErrorKind;
+use crate::greeks::pair;
 use crate::greeks::query::{Aggregate, By};
-use crate::greeks::record::{GREEKS, GREEKS_BY_MINUTE};
+use crate::greeks::record::GREEKS;
 use crate::http::auth::Access;
 use crate::http::context::Context;
 use crate::http::etag::ETagBuilder;
@@ -102,28 +102,20 @@ pub async fn aggregate(
     Ok(response)
 }
 
-/// How often two files that do not belong together are fetched again before the caller is told to come back.
-const ATTEMPTS: u32 = 4;
-
-/// Strike level and minute sums made from the same captures. They are two objects that are cached one by one: after a
-/// correction one may still be the old revision, and nothing may be added up across the two.
+/// Strike level and minute sums made from the same captures, or the right 404.
 async fn open_both(
     context: &Context,
     instrument: &Instrument,
     date: TradingDate,
 ) -> Result<(ReadyPartition, ReadyPartition), Problem> {
-    for _ in 0..ATTEMPTS {
-        let (day, minutes) = tokio::try_join!(
-            open(context, GREEKS, instrument, date),
-            open(context, GREEKS_BY_MINUTE, instrument, date)
-        )?;
-        let (of_day, of_minutes) = (&day.head.content, &minutes.head.content);
-        if of_day.captures == of_minutes.captures && of_day.calculation == of_minutes.calculation {
-            return Ok((day, minutes));
-        }
-        context.cache.forget(day.file());
-        context.cache.forget(minutes.file());
-    }
-    let detail = format!("{} {date} is being republished; try again in a moment", instrument.symbol);
-    Err(Error::unavailable(detail).into())
+    let freshness = context.freshness(instrument, date);
+    let found = pair::open(&context.partitions, &context.cache, (&instrument.symbol, date), freshness, ATTEMPTS).await;
+    let pair = found.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => context.no_such_day(GREEKS, instrument, date),
+        _ => error.into(),
+    })?;
+    Ok((pair.day, pair.minutes))
 }
+
+/// How often two files that do not belong together are fetched again before the caller is told to come back.
+const ATTEMPTS: u32 = 4;

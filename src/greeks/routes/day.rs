@@ -19,7 +19,6 @@ use crate::http::format::{Answer, Format, Rows, respond};
 use crate::http::keys::Scope;
 use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemDocument, ProblemType};
-use crate::lake::cache::Freshness;
 use crate::lake::head::ReadyPartition;
 use crate::lake::layout::PartitionId;
 use crate::market::{Instrument, TradingDate};
@@ -128,18 +127,17 @@ pub async fn open(
 }
 
 async fn last_date(context: &Context, instrument: &Instrument) -> Result<TradingDate, Problem> {
-    let catalog = context.indexes.catalog(GREEKS).await?;
-    for year in catalog.years(&instrument.symbol).rev() {
-        let index = context.indexes.year(GREEKS, &instrument.symbol, year, Freshness::Open).await?;
-        if let Some(day) = index.as_ref().and_then(|index| index.days.last()) {
-            return Ok(day.date);
-        }
-    }
+    let newest = context.indexes.newest_day(GREEKS, &instrument.symbol).await?;
+    newest.ok_or_else(|| no_day_at_all(instrument))
+}
+
+/// The 404 for a symbol of which nothing is stored.
+pub fn no_day_at_all(instrument: &Instrument) -> Problem {
     let detail = format!(
         "the lake has no greeks of {} at all; `pitlake ingest greeks` and `pitlake compact` bring some in",
         instrument.symbol
     );
-    Err(Problem::new(ProblemType::MissingDay, detail))
+    Problem::new(ProblemType::MissingDay, detail)
 }
 
 async fn answer(

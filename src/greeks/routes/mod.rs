@@ -5,6 +5,7 @@ mod aggregate;
 mod asked;
 mod day;
 mod export;
+mod live;
 mod many;
 mod range;
 mod screen;
@@ -12,12 +13,14 @@ mod year_tables;
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_DISPOSITION, HeaderValue};
 use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::live::Live;
 use crate::http::context::Context;
 use crate::http::format::{Encoding, Format};
 use crate::http::params::Params;
@@ -28,8 +31,10 @@ use crate::lake::head::Head;
 use crate::market::{Instrument, TradingDate};
 use crate::{Error, ErrorKind};
 
-/// This room's routes.
-pub fn router() -> OpenApiRouter<Context> {
+pub use day::no_day_at_all;
+
+/// This room's routes; `live` is where listeners are.
+pub fn router(live: Live) -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .routes(routes!(day::day))
         .routes(routes!(day::latest))
@@ -37,6 +42,7 @@ pub fn router() -> OpenApiRouter<Context> {
         .routes(routes!(range::range))
         .routes(routes!(screen::screen))
         .routes(routes!(export::export))
+        .merge(OpenApiRouter::new().routes(routes!(live::live)).layer(Extension(live)))
 }
 
 /// How the caller wants the answer.
@@ -56,7 +62,11 @@ impl Wanted {
 }
 
 /// The members of a JSON answer before `data`.
-fn envelope(instrument: &Instrument, date: TradingDate, head: &Head) -> Vec<(&'static str, serde_json::Value)> {
+pub(super) fn envelope(
+    instrument: &Instrument,
+    date: TradingDate,
+    head: &Head,
+) -> Vec<(&'static str, serde_json::Value)> {
     let mut members = vec![
         ("symbol", instrument.symbol.as_str().into()),
         ("date", date.to_string().into()),

@@ -2,11 +2,12 @@
 //! route that answers with rows; knows Arrow schemas and nothing of what the columns mean.
 //!
 //! [`answer`] puts a response together, [`text`] is the hot path (JSON, NDJSON, CSV), [`binary`] wraps Arrow IPC and Parquet,
-//! [`encoding`] compresses.
+//! [`encoding`] compresses, [`one_line`] is for events.
 
 mod answer;
 mod binary;
 mod encoding;
+mod one_line;
 mod text;
 
 use axum::http::HeaderMap;
@@ -14,6 +15,7 @@ use axum::http::header::ACCEPT;
 
 pub use answer::{Answer, Rows, Slice, respond};
 pub use encoding::Encoding;
+pub use one_line::rows_on_one_line;
 
 use super::params::Params;
 use super::problem::{Problem, ProblemType};

@@ -13,6 +13,8 @@ mod export;
 mod files;
 mod formats;
 mod keys;
+mod live;
+mod live_day;
 mod range;
 mod refusals;
 mod screen;
