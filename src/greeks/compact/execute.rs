@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::derive::{Captured, calculation, derive};
 use super::plan::{Day, Selection, plan, stale};
 use super::year;
-use crate::greeks::record::{CHAINS, GREEKS, GREEKS_BY_MINUTE};
+use crate::greeks::record::{BY_MINUTE, CHAINS, GREEKS, GREEKS_BY_MINUTE, STRIKES};
 use crate::lake::layout::{Key, PartitionId, prefix};
 use crate::lake::manifest::{Condition, Manifest};
 use crate::lake::publish::{Published, before, publish};
@@ -207,8 +207,9 @@ impl Compactor {
                 .await
                 .map_err(|error| Error::internal("compaction stopped").caused_by(error))??;
         // The manifest of the strike level comes last: where it is up to date, everything before it is.
-        let minutes = publish(&self.store, &minutes_before, minutes.content, minutes.data, self.clock.now()).await?;
-        let rows = publish(&self.store, &rows_before, rows.content, rows.data, self.clock.now()).await?;
+        let minutes =
+            publish(&self.store, &minutes_before, &BY_MINUTE, minutes.content, minutes.data, self.clock.now()).await?;
+        let rows = publish(&self.store, &rows_before, &STRIKES, rows.content, rows.data, self.clock.now()).await?;
         Ok((rows, minutes))
     }
 

@@ -5,9 +5,11 @@
 mod batches;
 mod derive;
 mod execute;
+mod parsed;
 mod plan;
 pub mod year;
 
-pub use derive::{Captured, Derived, derive};
+pub use derive::{Captured, Derived, assemble, calculation, derive};
 pub use execute::{CompactOptions, Compactor, Outcome};
+pub use parsed::{ParsedCapture, parse};
 pub use plan::{Day, Selection, Why, plan, stale};
