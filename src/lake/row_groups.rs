@@ -70,10 +70,7 @@ impl RowGroups {
         if let Some(open) = self.open.get(&identity) {
             return Ok(open);
         }
-        let source = File::open(file.path()).map_err(|error| damaged(file, error))?;
-        let metadata =
-            ArrowReaderMetadata::load(&source, ArrowReaderOptions::new()).map_err(|error| damaged(file, error))?;
-        let open = OpenPartition { file: Arc::clone(file), metadata };
+        let open = open_apart(file)?;
         // An open partition pins its file: let go of it when the map does, which is bounded.
         self.open.insert(identity, open.clone());
         Ok(open)
@@ -98,6 +95,17 @@ impl RowGroups {
     pub fn bytes(&self) -> u64 {
         self.groups.weighted_size()
     }
+}
+
+/// Reads the footer and remembers nothing: for a file whose life its owner bounds. Blocks on the disk.
+///
+/// # Errors
+/// As [`RowGroups::open`].
+pub fn open_apart(file: &Arc<CachedFile>) -> Result<OpenPartition> {
+    let source = File::open(file.path()).map_err(|error| damaged(file, error))?;
+    let metadata =
+        ArrowReaderMetadata::load(&source, ArrowReaderOptions::new()).map_err(|error| damaged(file, error))?;
+    Ok(OpenPartition { file: Arc::clone(file), metadata })
 }
 
 fn decode(partition: &OpenPartition, number: usize) -> Result<RecordBatch> {

@@ -212,6 +212,9 @@ impl Compactor {
             && stale(&minutes_before, &named, &calculation).is_none()
             && let (Some((rows, _)), Some((minutes, _))) = (&rows_before.manifest, &minutes_before.manifest)
         {
+            if closed && let Some(shelf) = shelf {
+                shelf.forget(day);
+            }
             return Ok((Published::Unchanged(rows.clone()), Published::Unchanged(minutes.clone())));
         }
 

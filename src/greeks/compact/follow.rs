@@ -134,17 +134,20 @@ impl Follower {
         let mut period = tokio::time::interval(every);
         period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut shutdown = std::pin::pin!(shutdown);
+        let mut hurry = false;
         loop {
             // A round that is broken off is as good as killed: what it did stands, the rest is found again.
             let outcomes = tokio::select! {
                 () = &mut shutdown => return Ok(()),
                 outcomes = async {
-                    if !self.has_backlog() {
+                    if !hurry {
                         period.tick().await;
                     }
                     self.round().await
                 } => outcomes,
             };
+            // A store that is down is not asked without a pause.
+            hurry = self.has_backlog() && outcomes.iter().all(Result::is_ok);
             outcomes.iter().try_for_each(&mut told)?;
         }
     }

@@ -4,15 +4,18 @@
 mod aggregate;
 mod asked;
 mod day;
+mod past;
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_DISPOSITION, HeaderName, HeaderValue};
 use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::as_of::AsOf;
 use crate::http::context::Context;
 use crate::http::format::{Encoding, Format};
 use crate::http::params::Params;
@@ -27,7 +30,11 @@ const REVISION: HeaderName = HeaderName::from_static("pitlake-revision");
 
 /// This room's routes.
 pub fn router() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().routes(routes!(day::day)).routes(routes!(day::latest)).routes(routes!(aggregate::aggregate))
+    OpenApiRouter::new()
+        .routes(routes!(day::day))
+        .routes(routes!(day::latest))
+        .routes(routes!(aggregate::aggregate))
+        .layer(Extension(AsOf::default()))
 }
 
 /// How the caller wants the answer.
