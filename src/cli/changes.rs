@@ -115,8 +115,9 @@ fn for_a_person(row: &str) -> Result<String> {
     let period = row.date.map(|date| date.to_string()).or(row.year.map(|year| year.to_string())).unwrap_or_default();
     let published = row.published_at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let change = row.change.as_ref().map(|change| {
-        let Change { rows_added, rows_changed, rows_removed, .. } = change;
-        format!(", against revision {}: +{rows_added} ~{rows_changed} -{rows_removed}", change.from_revision)
+        let counted = |rows: Option<u64>| rows.map_or_else(|| "?".to_owned(), |rows| rows.to_string());
+        let [added, changed, removed] = [change.rows_added, change.rows_changed, change.rows_removed].map(counted);
+        format!(", against revision {}: +{added} ~{changed} -{removed}", change.from_revision)
     });
     let Row { path, revision, condition, rows, .. } = &row;
     Ok(format!(

@@ -6,9 +6,10 @@ use std::sync::Mutex;
 use clap::{Args, ValueEnum};
 
 use super::exit::Outcome;
+use super::serve::stopped;
 use super::settings::LakeArgs;
 use super::{line, progress};
-use crate::greeks::compact::{CompactOptions, Compactor, Outcome as Partition, Selection};
+use crate::greeks::compact::{CompactOptions, Compactor, Follower, Outcome as Partition, Selection};
 use crate::lake::instruments;
 use crate::market::{SharedClock, Symbol, TradingDate};
 use crate::{Error, Result};
@@ -30,7 +31,13 @@ pub struct CompactArgs {
     /// One JSON object per partition
     #[arg(long)]
     json: bool,
-    /// Memory that days compacted side by side may take together, in MiB
+    /// Go on: bring the open days up to date every period, late captures too, until stopped
+    #[arg(long)]
+    follow: bool,
+    /// The period of --follow, in seconds
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", requires = "follow", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    every: u64,
+    /// Memory that days compacted side by side may take together, in MiB; with --follow, parsed captures of open days as much again
     #[arg(long, default_value_t = 400, value_name = "MIB", value_parser = clap::value_parser!(u64).range(32..))]
     memory: u64,
 }
@@ -47,6 +54,9 @@ pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &
     let options = CompactOptions { memory_bytes: args.memory << 20 };
     let compactor = Compactor { store, instruments, clock, options };
     let selection = Selection { symbol: args.symbol.clone(), date: args.date, since: args.since };
+    if args.follow {
+        return follow(Follower::new(compactor, selection), args, out).await;
+    }
     let days = compactor.plan(&selection).await?;
     let bar = progress::bar(days.len() as u64, "compacting");
     let plain = !args.json && !std::io::stderr().is_terminal();
@@ -76,11 +86,32 @@ pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &
     if failed { Ok(Outcome::Failed) } else { printed.map(|()| Outcome::Good) }
 }
 
+/// Prints what was written and what failed, round by round, until Ctrl-C, SIGTERM or a reader that went away.
+async fn follow(follower: Follower, args: &CompactArgs, out: &mut dyn Write) -> Result<Outcome> {
+    let every = std::time::Duration::from_secs(args.every);
+    let ended = follower
+        .run(every, stopped("stopping"), |outcome| match outcome {
+            Ok(partition) if partition.action != "written" => Ok(()),
+            Ok(partition) if args.json => line(out, &as_json(partition)?),
+            Ok(partition) => line(out, &told(partition)),
+            Err(error) => {
+                eprintln!("pitlake: {}", error.detail());
+                Ok(())
+            }
+        })
+        .await;
+    ended.map(|()| Outcome::Good)
+}
+
+fn as_json(partition: &Partition) -> Result<String> {
+    serde_json::to_string(partition).map_err(|error| Error::internal("outcome").caused_by(error))
+}
+
 fn print(outcomes: &[Result<Partition>], json: bool, out: &mut dyn Write) -> Result<()> {
     let partitions = || outcomes.iter().flatten();
     if json {
         for partition in partitions() {
-            line(out, &serde_json::to_string(partition).map_err(|error| Error::internal("outcome").caused_by(error))?)?;
+            line(out, &as_json(partition)?)?;
         }
         return Ok(());
     }

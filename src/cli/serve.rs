@@ -92,12 +92,12 @@ pub async fn start(
         crate::Error::unavailable(format!("the listener has no address ({error})")).caused_by(error)
     })?;
     ready(address);
-    server.run(listener, metrics, stopped()).await?;
+    server.run(listener, metrics, stopped("stopping: requests under way may finish")).await?;
     Ok(Outcome::Good)
 }
 
 /// Ctrl-C, or the SIGTERM that orchestrators send.
-pub async fn stopped() {
+pub async fn stopped(what: &'static str) {
     let interrupt = tokio::signal::ctrl_c();
     match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(mut terminate) => {
@@ -111,5 +111,5 @@ pub async fn stopped() {
             let _ = interrupt.await;
         }
     }
-    tracing::info!("stopping: requests under way may finish");
+    tracing::info!("{what}");
 }

@@ -2,9 +2,11 @@
 //!
 //! For quants who backtest on dealer positioning. Raw exposures ([`capture`]) or whole option chains ([`chains`], by a
 //! declared [`formula`]) come in; [`compact`] makes three datasets that always agree: strike level, sums per minute,
-//! statistics per day. [`select`] answers what is a slice of the sorted file, [`query`] what must be added up; over many days [`export`] streams the
-//! strike level, [`totals`] adds up minutes and [`screen`] finds days.
+//! statistics per day. [`select`] answers what is a slice of the sorted file, [`query`] what must be added up, [`as_of`] what was
+//! known at an instant in the past; over many days [`export`] streams the strike level, [`totals`] adds up minutes and
+//! [`screen`] finds days.
 
+pub mod as_of;
 pub mod bsm;
 pub mod capture;
 pub mod chain_capture;

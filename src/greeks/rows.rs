@@ -17,7 +17,7 @@ pub struct Row {
     key: u128,
     source_us: i64,
     received_us: i64,
-    /// Place among all documents of the day's captures, captures in order of their ids.
+    /// Place among the lines of its capture; [`sort`] makes it the place among those of all captures of the day.
     sequence: u32,
     known: u8,
     greeks: [i64; 3],
@@ -96,19 +96,22 @@ pub struct Arrival {
     pub first_strike: u64,
 }
 
-/// Everything the captures of one day said.
+/// Everything the captures of one day said, but for the rows.
 #[derive(Debug, Default)]
 pub struct Said {
-    /// In order of receipt, in the pieces they were parsed in: one growing list would be copied again and again.
-    pub rows: Vec<Vec<Row>>,
     pub spots: Vec<SpotSaid>,
     pub notes: Vec<Note>,
     pub captures: Vec<CaptureRef>,
     pub formulas: Vec<FormulaReport>,
     pub documents: u64,
-    /// Lines of all captures, refusals among them.
-    pub lines: u64,
     pub late_documents: u64,
+}
+
+/// Rows in order of receipt, as they were parsed, and how many lines of the day came before their capture.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece<'a> {
+    pub rows: &'a [Row],
+    pub lines_before: u32,
 }
 
 /// The rows of the day, each (expiration, strike, minute) once, in the order of the file.
@@ -124,16 +127,16 @@ pub struct Sorted {
 ///
 /// A day has few series (expiration and strike) and its rows come nearly in order of time, so they are dealt out to
 /// their series and only a series out of order is sorted: the time is that of reading the rows twice.
-pub fn sort(parts: Vec<Vec<Row>>) -> Sorted {
-    let dealt = Dealt::of(&parts);
+pub fn sort(pieces: &[Piece<'_>]) -> Sorted {
+    let dealt = Dealt::of(pieces);
     let mut next = dealt.starts();
-    let before: usize = parts.iter().map(Vec::len).sum();
+    let before: usize = pieces.iter().map(|piece| piece.rows.len()).sum();
     let mut rows = vec![Row::NONE; before];
     let mut series = dealt.series_of_row.iter();
-    for part in parts {
-        for (row, series) in part.into_iter().zip(&mut series) {
+    for piece in pieces {
+        for (row, series) in piece.rows.iter().zip(&mut series) {
             let place = &mut next[*series as usize];
-            rows[*place] = row;
+            rows[*place] = Row { sequence: row.sequence.saturating_add(piece.lines_before), ..*row };
             *place += 1;
         }
     }
@@ -172,9 +175,9 @@ struct Dealt {
 }
 
 impl Dealt {
-    fn of(parts: &[Vec<Row>]) -> Self {
+    fn of(pieces: &[Piece<'_>]) -> Self {
         let mut dealt = Self {
-            series_of_row: Vec::with_capacity(parts.iter().map(Vec::len).sum()),
+            series_of_row: Vec::with_capacity(pieces.iter().map(|piece| piece.rows.len()).sum()),
             keys: Vec::new(),
             counts: Vec::new(),
         };
@@ -182,7 +185,7 @@ impl Dealt {
         // Minute after minute says the same strikes in the same order: what followed a series last time is looked at first.
         let mut follower: Vec<u32> = Vec::new();
         let mut last = 0u32;
-        for row in parts.iter().flatten() {
+        for row in pieces.iter().flat_map(|piece| piece.rows) {
             let key = row.series();
             let guess = follower.get(last as usize).copied().unwrap_or(u32::MAX);
             let number = if dealt.keys.get(guess as usize) == Some(&key) {
@@ -284,24 +287,32 @@ mod tests {
 
     #[test]
     fn latest_source_time_wins_then_the_one_received_last() {
-        let sorted = sort(vec![
-            vec![
-                row(580.0, "2025-01-15T14:32:30Z", "2025-01-15T15:00:00Z", 1, 1),
-                row(580.0, "2025-01-15T14:32:45Z", "2025-01-15T14:59:00Z", 2, 2),
-            ],
-            vec![
-                row(580.0, "2025-01-15T14:32:45Z", "2025-01-15T14:58:00Z", 3, 3),
-                row(579.0, "2025-01-15T14:32:00Z", "2025-01-15T14:32:00Z", 4, 4),
-                row(580.0, "2025-01-15T14:33:00Z", "2025-01-15T14:33:00Z", 5, 5),
-            ],
-        ]);
+        let first = [
+            row(580.0, "2025-01-15T14:32:30Z", "2025-01-15T15:00:00Z", 1, 1),
+            row(580.0, "2025-01-15T14:32:45Z", "2025-01-15T14:59:00Z", 2, 2),
+        ];
+        let second = [
+            row(580.0, "2025-01-15T14:32:45Z", "2025-01-15T14:58:00Z", 3, 3),
+            row(579.0, "2025-01-15T14:32:00Z", "2025-01-15T14:32:00Z", 4, 4),
+            row(580.0, "2025-01-15T14:33:00Z", "2025-01-15T14:33:00Z", 5, 5),
+        ];
+        let sorted = sort(&[Piece { rows: &first, lines_before: 0 }, Piece { rows: &second, lines_before: 0 }]);
         let gammas: Vec<_> = sorted.rows.iter().map(|row| row.greek(0).unwrap()).collect();
         assert_eq!((gammas, sorted.duplicates), (vec![4, 2, 5], 2));
     }
 
     #[test]
     fn no_rows_sort_to_none() {
-        assert_eq!((sort(Vec::new()).rows.len(), sort(vec![Vec::new()]).duplicates), (0, 0));
+        let nothing = Piece { rows: &[], lines_before: 3 };
+        assert_eq!((sort(&[]).rows.len(), sort(&[nothing]).duplicates), (0, 0));
+    }
+
+    #[test]
+    fn of_two_received_in_one_instant_the_later_captures_wins() {
+        let same = |sequence, gamma| row(580.0, "2025-01-15T14:32:45Z", "2025-01-15T14:58:00Z", sequence, gamma);
+        let (first, second) = ([same(7, 1)], [same(0, 2)]);
+        let sorted = sort(&[Piece { rows: &first, lines_before: 0 }, Piece { rows: &second, lines_before: 8 }]);
+        assert_eq!(sorted.rows[0].greek(0), Some(2), "line 0 of the second capture comes after all of the first");
     }
 
     proptest! {
@@ -327,7 +338,8 @@ mod tests {
                     winners.push(row.greek(0).unwrap());
                 }
             }
-            let sorted = sort(rows.chunks(7).map(<[Row]>::to_vec).collect());
+            let pieces: Vec<Piece<'_>> = rows.chunks(7).map(|rows| Piece { rows, lines_before: 0 }).collect();
+            let sorted = sort(&pieces);
             prop_assert_eq!(sorted.duplicates as usize, said.len() - winners.len());
             prop_assert_eq!(sorted.rows.iter().map(|row| row.greek(0).unwrap()).collect::<Vec<_>>(), winners);
         }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::layout::PartitionId;
 use super::manifest::{Content, Manifest};
 use super::partition;
-use super::publish::{Before, next_revision};
+use super::publish::{Before, after};
 use super::store::{PutWhen, Store};
 use crate::{ErrorKind, Result};
 
@@ -43,13 +43,14 @@ pub async fn record(
     if !later || is_made_again(&content) {
         return Ok(false);
     }
+    let (revision, change) = after(before, &sha256, &content);
     let manifest = Manifest {
         path: id.data_key(),
-        revision: next_revision(before, &sha256),
+        revision,
         published_at: DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now),
         sha256,
         bytes: object.size,
-        change: None,
+        change,
         content,
     };
     let when = before.manifest.as_ref().map_or(PutWhen::Absent, |(_, etag)| PutWhen::Matches(etag.clone()));

@@ -216,6 +216,16 @@ pub mod prefix {
         format!("{RAW}/{dataset}/symbol={symbol}/date={date}")
     }
 
+    /// What the captures of one symbol from a date on come after, in the order of keys: for a listing that starts there.
+    pub fn captures_before(dataset: &str, symbol: &Symbol, date: crate::market::TradingDate) -> String {
+        captures_on(dataset, symbol, date)
+    }
+
+    /// The symbol that a folder right under a dataset's captures or partitions is for.
+    pub fn symbol_of(folder: &str) -> Option<Symbol> {
+        super::hive("symbol", folder)?.parse().ok()
+    }
+
     /// Refused input of a dataset.
     pub fn rejected(dataset: &str) -> String {
         format!("{RAW}/{REJECTED}/{dataset}")

@@ -147,12 +147,13 @@ impl Content {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Change {
     pub from_revision: u32,
-    /// Rows with a key that was not there before.
-    pub rows_added: u64,
+    /// Rows with a key that was not there before. Null, like the other two counts, when the old file could not be read any
+    /// more: then what moved is not known.
+    pub rows_added: Option<u64>,
     /// Rows with the same key and other values.
-    pub rows_changed: u64,
+    pub rows_changed: Option<u64>,
     /// Rows whose key is there no more.
-    pub rows_removed: u64,
+    pub rows_removed: Option<u64>,
     /// Captures that this revision was made from and the one before it was not, as `dataset/id`.
     pub captures_added: Vec<String>,
     /// Captures that only the one before was made from.
@@ -169,7 +170,7 @@ pub struct Manifest {
     pub published_at: DateTime<Utc>,
     pub sha256: String,
     pub bytes: u64,
-    /// None for the first revision, and while the day is open.
+    /// None for the first revision, while the day is open, and where the record of the revision before was lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<Change>,
     #[serde(flatten)]

@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod catalog;
+pub mod change;
 pub mod dataset;
 pub mod head;
 pub mod indexes;

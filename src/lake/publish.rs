@@ -5,8 +5,11 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
+use super::change::compare;
+use super::dataset::Dataset;
 use super::layout::PartitionId;
-use super::manifest::{Condition, Content, Manifest};
+use super::manifest::{Change, Condition, Content, Manifest};
+use super::partition;
 use super::store::{ObjectMeta, PutWhen, Store};
 use super::year_index::{self, DayEntry};
 use crate::{Error, ErrorKind, Result};
@@ -105,7 +108,8 @@ fn damaged(id: &PartitionId) -> Result<Manifest> {
     })
 }
 
-/// Publishes `data` over what `before` saw. A day that is still open keeps revision 1.
+/// Publishes `data` of `dataset` over what `before` saw. A day that is still open keeps revision 1; a later revision's
+/// manifest says what it changed.
 ///
 /// # Errors
 /// `Conflict` when somebody published since `before`: read again, decide again. Nothing is lost then, since captures
@@ -113,6 +117,7 @@ fn damaged(id: &PartitionId) -> Result<Manifest> {
 pub async fn publish(
     store: &Store,
     before: &Before,
+    dataset: &'static Dataset,
     content: Content,
     data: Vec<u8>,
     now: DateTime<Utc>,
@@ -127,30 +132,94 @@ pub async fn publish(
     {
         return Ok(Published::Unchanged(manifest.clone()));
     }
+    let (revision, step) = step(before, &sha256);
+    let data = Bytes::from(data);
+    // The file that stands there is looked at before it is gone.
+    let change = match step {
+        Step::Same(change) => change,
+        Step::Later => later(store, before, dataset, &content, &data).await?,
+    };
     let when = before.data.as_ref().map_or(PutWhen::Absent, |data| PutWhen::Matches(data.etag.clone()));
-    store.put(&id.data_key(), Bytes::from(data), when).await?;
+    store.put(&id.data_key(), data, when).await?;
 
-    let revision = next_revision(before, &sha256);
     // Microseconds, like every other time in the lake.
     let published_at = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);
-    let manifest = Manifest { path: id.data_key(), revision, published_at, sha256, bytes: size, change: None, content };
+    let manifest = Manifest { path: id.data_key(), revision, published_at, sha256, bytes: size, change, content };
     let when = before.manifest.as_ref().map_or(PutWhen::Absent, |(_, etag)| PutWhen::Matches(etag.clone()));
     store.put(&id.manifest_key(), Bytes::from(manifest.to_json()?), when).await?;
     Ok(Published::Written(manifest))
 }
 
-/// The revision of a file with this sha256 that comes after `before`.
-pub(super) fn next_revision(before: &Before, sha256: &str) -> u32 {
+/// Whether a revision stays what it was, with what is known of it, or another one begins.
+enum Step {
+    Same(Option<Change>),
+    Later,
+}
+
+fn step(before: &Before, sha256: &str) -> (u32, Step) {
     match (&before.manifest, &before.remembered) {
-        (_, Some(known)) if known.sha256 == sha256 => known.revision,
-        (_, Some(known)) if known.condition == Condition::Pending => known.revision,
-        (_, Some(known)) => known.revision + 1,
-        (None, None) => 1,
+        (_, Some(known)) if known.sha256 == sha256 => (known.revision, Step::Same(known.change.clone())),
+        (_, Some(known)) if known.condition == Condition::Pending => (known.revision, Step::Same(known.change.clone())),
+        (_, Some(known)) => (known.revision + 1, Step::Later),
+        (None, None) => (1, Step::Same(None)),
         // Between the data and the manifest of the same revision a publisher died: the number stands for these bytes.
-        (Some((old, _)), None) if old.sha256 == sha256 => old.revision.max(1),
-        (Some((old, _)), None) if !old.content.calculation.session_closed => old.revision.max(1),
-        (Some((old, _)), None) => old.revision + 1,
+        (Some((old, _)), None) if old.sha256 == sha256 => (old.revision.max(1), Step::Same(old.change.clone())),
+        (Some((old, _)), None) if !old.content.calculation.session_closed => {
+            (old.revision.max(1), Step::Same(old.change.clone()))
+        }
+        (Some((old, _)), None) => (old.revision + 1, Step::Later),
     }
+}
+
+/// Revision and change of a file with this sha256 that took its predecessor's place already: rows cannot be counted any more.
+pub(super) fn after(before: &Before, sha256: &str, content: &Content) -> (u32, Option<Change>) {
+    let (revision, step) = step(before, sha256);
+    let change = match (step, &before.manifest) {
+        (Step::Same(change), _) => change,
+        (Step::Later, Some((old, _))) if old.revision > 0 => {
+            Some(Change::between(old.revision, &old.content, content, None))
+        }
+        (Step::Later, _) => None,
+    };
+    (revision, change)
+}
+
+/// What replacing the file that stands there by `data` changes. Without a record of the revision before nothing is said;
+/// without its very file the rows are not counted, for another file's rows would be the wrong ones.
+async fn later(
+    store: &Store,
+    before: &Before,
+    dataset: &'static Dataset,
+    content: &Content,
+    data: &Bytes,
+) -> Result<Option<Change>> {
+    let manifest = before.manifest.as_ref().map(|(manifest, _)| manifest).filter(|manifest| manifest.revision > 0);
+    let (revision, sha256) = match (manifest, &before.remembered) {
+        (_, Some(known)) => (known.revision, &known.sha256),
+        (Some(old), None) => (old.revision, &old.sha256),
+        (None, None) => return Ok(None),
+    };
+    let key = content.id()?.data_key();
+    let stored = match store.get(&key).await {
+        Ok(object) => Some(object.bytes).filter(|bytes| hex::encode(Sha256::digest(bytes)) == *sha256),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let read_from_footer = || {
+        let stored = stored.as_ref()?;
+        partition::content(&partition::metadata(stored, &key).ok()?, &key).ok()
+    };
+    let Some(old) = manifest.map(|manifest| manifest.content.clone()).or_else(read_from_footer) else {
+        return Ok(None);
+    };
+    let Some(stored) = stored else { return Ok(Some(Change::between(revision, &old, content, None))) };
+    let new = data.clone();
+    let compared = tokio::task::spawn_blocking(move || compare(dataset, stored, new, &key))
+        .await
+        .map_err(|error| Error::internal("comparing two revisions stopped").caused_by(error))?;
+    let rows =
+        compared.inspect_err(|error| tracing::warn!(%error, "what a revision changed could not be counted")).ok();
+    Ok(Some(Change::between(revision, &old, content, rows)))
 }
 
 /// Whether the stored object really is what the manifest says; a local file can be damaged behind our back.

@@ -75,7 +75,7 @@ impl RowGroups {
         if let Some(open) = self.open.get(&identity) {
             return Ok(open);
         }
-        let open = read_footer(file)?;
+        let open = open_apart(file)?;
         // An open partition pins its file: let go of it when the map does, which is bounded.
         self.open.insert(identity, open.clone());
         Ok(open)
@@ -102,7 +102,7 @@ impl RowGroups {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_in_passing(&self, file: &Arc<CachedFile>) -> Result<OpenPartition> {
-        self.already_open(file).map_or_else(|| read_footer(file), Ok)
+        self.already_open(file).map_or_else(|| open_apart(file), Ok)
     }
 
     /// Columns (numbers in ascending order) of a row group, without keeping it. Blocks while it decodes.
@@ -152,7 +152,11 @@ impl RowGroups {
     }
 }
 
-fn read_footer(file: &Arc<CachedFile>) -> Result<OpenPartition> {
+/// Reads the footer and remembers nothing: for a file whose life its owner bounds. Blocks on the disk.
+///
+/// # Errors
+/// As [`RowGroups::open`].
+pub fn open_apart(file: &Arc<CachedFile>) -> Result<OpenPartition> {
     let source = File::open(file.path()).map_err(|error| damaged(file, error))?;
     let metadata =
         ArrowReaderMetadata::load(&source, ArrowReaderOptions::new()).map_err(|error| damaged(file, error))?;

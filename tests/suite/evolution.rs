@@ -100,7 +100,7 @@ fn grown(lake: &Lake) {
 }
 
 /// What the later pitlake's compactor does with a day that this one made in another lake.
-async fn publish_later(store: &Store, dataset: &Dataset, work: &Lake) {
+async fn publish_later(store: &Store, dataset: &'static Dataset, work: &Lake) {
     let symbol = "SPY".parse().expect("a symbol");
     let id = PartitionId::day(dataset.name, &symbol, NEW.parse().expect("a date"));
     let made: Manifest = serde_json::from_slice(&work.get(&id.manifest_key())).expect("a manifest");
@@ -118,9 +118,9 @@ async fn publish_later(store: &Store, dataset: &Dataset, work: &Lake) {
     let data = partition::encode(dataset, &rows, &content).expect("a file");
     let before = publish::before(store, &id).await.expect("what was there");
     let now: DateTime<Utc> = "2025-01-16T12:00:00Z".parse().expect("an instant");
-    let published = publish::publish(store, &before, content, data, now).await.expect("published");
+    let published = publish::publish(store, &before, dataset, content, data, now).await.expect("published");
     let manifests = [published.manifest().clone()];
-    year_index::update(store, (dataset.name, &symbol, 2025), &manifests, false).await.expect("an index");
+    year_index::update(store, (dataset.name, &symbol, 2025), &manifests, false, now).await.expect("an index");
     catalog::add(store, dataset.name, &symbol, 2025).await.expect("a catalog");
 }
 

@@ -10,6 +10,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use pitlake::lake::store::{Store, StoreOptions};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -123,6 +124,12 @@ impl Lake {
             Place::Folder(_) => None,
             Place::Bucket(server) => Some(server),
         }
+    }
+
+    /// The lake, opened by this process.
+    pub async fn store(&self) -> Store {
+        let options = self.server().map_or_else(StoreOptions::default, S3Server::options);
+        Store::open(&self.root(), &options).await.expect("a lake")
     }
 
     /// A folder for this lake's input files.

@@ -126,7 +126,7 @@ pub async fn run(args: &PullArgs, out: &mut dyn Write) -> Result<Outcome> {
     let done = if args.follow {
         tokio::select! {
             done = work => done,
-            () = stopped() => Ok(()),
+            () = stopped("stopping: what is complete stays") => Ok(()),
         }
     } else {
         work.await

@@ -1,27 +1,22 @@
-//! The pure heart of compaction: a day's captures to the bytes and the record of its two partitions.
+//! The pure heart of compaction: a day's captures, parsed, to the bytes and the record of its two partitions. Called by the
+//! compactor, by repair, and by answers as of an instant in the past: all of them make the very same bytes.
 
-use std::sync::mpsc::sync_channel;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use rayon::prelude::*;
 
 use super::batches;
-use crate::greeks::capture::{Reader, whole_dollars};
-use crate::greeks::chain_capture::ChainDocument;
+use super::parsed::{ParsedCapture, parse};
 use crate::greeks::day::statistics;
 use crate::greeks::formula::FormulaReport;
 use crate::greeks::quality::{self, Findings};
-use crate::greeks::record::{BY_MINUTE, CALCULATION, CHAINS, GREEKS, GREEKS_BY_MINUTE, STRIKES};
+use crate::greeks::record::{BY_MINUTE, CALCULATION, GREEKS, GREEKS_BY_MINUTE, STRIKES};
 use crate::greeks::rollup;
-use crate::greeks::rows::{Arrival, Row, Said, Sorted, SpotSaid, late, sort};
-use crate::lake::journal::{Body, Line, Note, chunks, parse_line};
+use crate::greeks::rows::{Piece, Row, Said, Sorted, SpotSaid, sort};
 use crate::lake::manifest::{Calculation, CaptureRef, Condition, Content, Counts, SessionSpan};
 use crate::lake::partition;
 use crate::market::{Instrument, Instruments, Session, TradingDate};
 use crate::{Error, Result};
-
-/// Lines parsed by one worker at a time.
-const LINES_AT_ONCE: usize = 64;
 
 /// One capture's bytes, compressed, as the store gave them.
 #[derive(Debug, Clone)]
@@ -55,13 +50,27 @@ pub fn derive(
     session_closed: bool,
     instruments: &Instruments,
 ) -> Result<(Derived, Derived)> {
-    let mut said = Said::default();
-    for captured in captures {
-        read(captured, date, instrument, instruments, &mut said)
-            .map_err(|error| error.while_doing(format!("capture {} of {} {date}", captured.id, instrument.symbol)))?;
-    }
-    let rows_in = said.rows.iter().map(Vec::len).sum::<usize>() as u64;
-    let Sorted { rows, duplicates } = sort(std::mem::take(&mut said.rows));
+    let parts = captures
+        .iter()
+        .map(|captured| parse(captured, date, instrument, instruments, None).map(Arc::new))
+        .collect::<Result<_>>()?;
+    assemble(instrument, date, parts, session_closed)
+}
+
+/// The same of captures that are parsed already, in order of (dataset, id). `parts` are let go as soon as their rows are
+/// dealt out.
+///
+/// # Errors
+/// As [`derive`], but for those of parsing.
+pub fn assemble(
+    instrument: &Instrument,
+    date: TradingDate,
+    parts: Vec<Arc<ParsedCapture>>,
+    session_closed: bool,
+) -> Result<(Derived, Derived)> {
+    let (said, captures, Sorted { rows, duplicates }) = together(&parts)?;
+    drop(parts);
+    let rows_in: u64 = captures.iter().map(|capture| capture.rows).sum();
     let session = instrument.session(date);
     let inside = |minute: i64| session.as_ref().is_some_and(|session| rollup::is_inside(session, minute));
     let only_outside = !rows.iter().any(|row| inside(row.minute()));
@@ -91,7 +100,7 @@ pub fn derive(
         counts: counts.clone(),
         session: session.as_ref().map(span),
         calculation: calculation(instrument, session_closed),
-        captures: said.captures.clone(),
+        captures: captures.clone(),
         details,
     };
     let strikes = make(GREEKS, rows.len() as u64, details);
@@ -135,6 +144,27 @@ fn details(said: &Said, rows: &[Row], sums: &[rollup::MinuteSum], findings: &Fin
     Ok(details)
 }
 
+/// What the captures said, one after the other: a line's place is its place among the lines of all of them.
+fn together(parts: &[Arc<ParsedCapture>]) -> Result<(Said, Vec<CaptureRef>, Sorted)> {
+    let mut said = Said::default();
+    let mut captures = Vec::with_capacity(parts.len());
+    let mut pieces = Vec::new();
+    let mut lines: u64 = 0;
+    for part in parts {
+        let lines_before = u32::try_from(lines).map_err(|_| Error::invalid("more than four billion lines"))?;
+        lines += part.lines;
+        captures.push(part.capture.clone());
+        said.documents += part.capture.documents;
+        said.late_documents += part.late_documents;
+        said.notes.extend_from_slice(&part.notes);
+        said.formulas.extend_from_slice(&part.formulas);
+        let placed = |spot: &SpotSaid| SpotSaid { sequence: spot.sequence.saturating_add(lines_before), ..*spot };
+        said.spots.extend(part.spots.iter().map(placed));
+        pieces.extend(part.rows.iter().map(|rows| Piece { rows, lines_before }));
+    }
+    Ok((said, captures, sort(&pieces)))
+}
+
 /// The numbered invariants that hold before anything is published.
 fn invariants(
     rows: &[Row],
@@ -167,199 +197,5 @@ fn invariants(
             return Err(broken(3, "minute sums equal the sums of their rows"));
         }
     }
-    Ok(())
-}
-
-fn read(
-    captured: &Captured,
-    date: TradingDate,
-    instrument: &Instrument,
-    instruments: &Instruments,
-    said: &mut Said,
-) -> Result<()> {
-    let mut part = Part::default();
-    let first_sequence = u32::try_from(said.lines).map_err(|_| Error::invalid("more than four billion lines"))?;
-    // Decompression runs ahead on a thread of its own while this one parses with rayon.
-    std::thread::scope(|scope| {
-        let (send, receive) = sync_channel(2);
-        let bytes = captured.bytes.clone();
-        scope.spawn(move || chunks(bytes).try_for_each(|chunk| send.send(chunk)));
-        for chunk in receive {
-            read_chunk(&chunk?, captured, first_sequence, date, instrument, instruments, &mut part)?;
-        }
-        Ok::<(), Error>(())
-    })?;
-    said.captures.push(CaptureRef {
-        dataset: captured.dataset.clone(),
-        id: captured.id.clone(),
-        documents: part.documents,
-        rows: part.rows.iter().map(Vec::len).sum::<usize>() as u64,
-        first_received_at: part.received.map(|(first, _)| first),
-        last_received_at: part.received.map(|(_, last)| last),
-    });
-    said.documents += part.documents;
-    said.lines += part.lines;
-    said.late_documents += late(&part.arrivals);
-    said.notes.append(&mut part.notes);
-    said.spots.append(&mut part.spots);
-    said.formulas.append(&mut part.formulas);
-    said.rows.append(&mut part.rows);
-    Ok(())
-}
-
-/// What some lines of a capture said.
-#[derive(Default)]
-struct Part {
-    rows: Vec<Vec<Row>>,
-    spots: Vec<SpotSaid>,
-    notes: Vec<Note>,
-    arrivals: Vec<Arrival>,
-    formulas: Vec<FormulaReport>,
-    documents: u64,
-    /// Notes counted too: a line's number is its place in the order of receipt.
-    lines: u64,
-    received: Option<(chrono::DateTime<chrono::Utc>, chrono::DateTime<chrono::Utc>)>,
-}
-
-fn read_chunk(
-    chunk: &[u8],
-    captured: &Captured,
-    first_sequence: u32,
-    date: TradingDate,
-    instrument: &Instrument,
-    instruments: &Instruments,
-    whole: &mut Part,
-) -> Result<()> {
-    let lines: Vec<&[u8]> = chunk.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
-    let start = first_sequence.saturating_add(u32::try_from(whole.lines).unwrap_or(u32::MAX));
-    whole.lines += lines.len() as u64;
-    let parts: Vec<Part> = lines
-        .par_chunks(LINES_AT_ONCE)
-        .enumerate()
-        .map(|(at, lines)| {
-            let mut part = Part::default();
-            let mut reader = Reader::new(instruments);
-            for (line_at, line) in lines.iter().enumerate() {
-                let sequence = start + u32::try_from(at * LINES_AT_ONCE + line_at).unwrap_or(u32::MAX);
-                let line = parse_line(line)?;
-                let received = part.received.map_or(line.received_at, |(first, _)| first.min(line.received_at));
-                let last = part.received.map_or(line.received_at, |(_, last)| last.max(line.received_at));
-                part.received = Some((received, last));
-                match (&line.body, captured.dataset.as_str()) {
-                    (Body::Refused(note), _) => part.notes.push(note.clone()),
-                    (Body::Document(json), CHAINS) => {
-                        let document: ChainDocument = serde_json::from_slice(json)
-                            .map_err(|error| Error::corrupt("a chain in a capture cannot be read").caused_by(error))?;
-                        take_chain(&document, &line, sequence, date, instruments, &mut part)?;
-                    }
-                    (Body::Document(json), _) => {
-                        take_document(json, &line, sequence, date, instrument, &mut reader, &mut part)?;
-                    }
-                }
-            }
-            Ok(part)
-        })
-        .collect::<Result<_>>()?;
-    for mut part in parts {
-        whole.rows.append(&mut part.rows);
-        whole.spots.append(&mut part.spots);
-        whole.notes.append(&mut part.notes);
-        whole.arrivals.append(&mut part.arrivals);
-        whole.formulas.append(&mut part.formulas);
-        whole.documents += part.documents;
-        whole.received = match (whole.received, part.received) {
-            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-            (known, None) => known,
-            (None, new) => new,
-        };
-    }
-    Ok(())
-}
-
-/// The piece that a worker's rows go into.
-fn rows_of(part: &mut Part) -> &mut Vec<Row> {
-    if part.rows.is_empty() {
-        part.rows.push(Vec::new());
-    }
-    &mut part.rows[0]
-}
-
-fn take_document(
-    json: &[u8],
-    line: &Line<'_>,
-    sequence: u32,
-    date: TradingDate,
-    instrument: &Instrument,
-    reader: &mut Reader<'_>,
-    part: &mut Part,
-) -> Result<()> {
-    let parsed = reader.read(json).map_err(|refusal| {
-        Error::invalid(format!(
-            "a document that was taken is refused now ({}: {}); were the instrument's settings changed?",
-            refusal.code, refusal.reason
-        ))
-    })?;
-    if parsed.date != date || parsed.instrument.symbol != instrument.symbol {
-        return Err(Error::invalid(format!(
-            "a document belongs to {} {} by today's settings; ingest the source again after changing an instrument",
-            parsed.instrument.symbol, parsed.date
-        )));
-    }
-    part.documents += 1;
-    let minute = parsed.minute.timestamp() / 60;
-    let expiration = parsed.expiration.days_since_epoch();
-    part.arrivals.push(Arrival {
-        minute,
-        expiration,
-        first_strike: parsed.strikes.first().map_or(0, |row| row.strike.to_bits()),
-    });
-    if let Some(spot) = parsed.spot {
-        let (source_us, received_us) = (parsed.source_time.timestamp_micros(), line.received_at.timestamp_micros());
-        part.spots.push(SpotSaid { minute, expiration, source_us, received_us, sequence, spot });
-    }
-    rows_of(part).extend(parsed.strikes.iter().map(|row| {
-        Row::new(
-            parsed.expiration,
-            row.strike,
-            parsed.minute,
-            parsed.source_time,
-            line.received_at,
-            sequence,
-            row.greeks,
-        )
-    }));
-    Ok(())
-}
-
-fn take_chain(
-    document: &ChainDocument,
-    line: &Line<'_>,
-    sequence: u32,
-    date: TradingDate,
-    instruments: &Instruments,
-    part: &mut Part,
-) -> Result<()> {
-    let derived = document.derive(instruments)?;
-    let chain = &derived.chain;
-    if instruments.get(&chain.symbol).is_none_or(|instrument| instrument.trading_date_of(chain.at) != date) {
-        return Err(Error::invalid(format!(
-            "a chain of {} at {} does not belong to {date} any more",
-            chain.symbol, chain.at
-        )));
-    }
-    part.documents += 1;
-    let at = crate::market::floor_minute(chain.at);
-    let (minute, source_us) = (at.timestamp() / 60, chain.at.timestamp_micros());
-    let received_us = line.received_at.timestamp_micros();
-    let mut last = None;
-    for row in &derived.exposures {
-        if last.replace(row.expiration) != Some(row.expiration) {
-            let expiration = row.expiration.days_since_epoch();
-            part.spots.push(SpotSaid { minute, expiration, source_us, received_us, sequence, spot: chain.spot });
-        }
-        let greeks = [row.gamma, row.vanna, row.charm].map(|greek| greek.map(whole_dollars));
-        rows_of(part).push(Row::new(row.expiration, row.strike, at, chain.at, line.received_at, sequence, greeks));
-    }
-    part.formulas.push(derived.report);
     Ok(())
 }

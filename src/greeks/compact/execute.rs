@@ -8,10 +8,12 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use super::derive::{Captured, calculation, derive};
+use super::derive::{Captured, assemble, calculation};
+use super::parsed::{ParsedCapture, parse};
 use super::plan::{Day, Selection, outdated, plan, replaceable, stale};
+use super::shelf::Shelf;
 use super::year;
-use crate::greeks::record::{CHAINS, GREEKS, GREEKS_BY_MINUTE};
+use crate::greeks::record::{BY_MINUTE, CHAINS, GREEKS, GREEKS_BY_MINUTE, STRIKES};
 use crate::lake::interrupted;
 use crate::lake::layout::{Key, PartitionId, prefix};
 use crate::lake::manifest::{Condition, Content, Manifest};
@@ -21,7 +23,7 @@ use crate::market::{Instrument, Instruments, SharedClock, Symbol, TradingDate};
 use crate::{Error, ErrorKind, Result};
 
 /// Captures that greeks partitions are made from, in the order they are read.
-const SOURCES: [&str; 2] = [CHAINS, GREEKS];
+pub(super) const SOURCES: [&str; 2] = [CHAINS, GREEKS];
 /// How often a lost race is run again before it is told.
 const ATTEMPTS: u32 = 20;
 /// Days looked at concurrently; most need two requests and no work.
@@ -62,7 +64,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn of(published: &Published) -> Self {
+    pub(super) fn of(published: &Published) -> Self {
         let manifest = published.manifest();
         Self {
             dataset: manifest.content.dataset.clone(),
@@ -108,11 +110,38 @@ impl Compactor {
     /// Brings `days` up to date, then the years they lie in. `told` hears of each partition as it is done; the result
     /// holds all of them, failures among them.
     pub async fn run(&self, days: &[(Day, u64)], told: &(dyn Fn(&Result<Outcome>) + Sync)) -> Vec<Result<Outcome>> {
+        let mut outcomes = Vec::new();
+        let mut years = Years::new();
+        for (day, result) in self.days(days, None, told).await {
+            match result {
+                Ok(both) => {
+                    outcomes.extend([&both.0, &both.1].map(|published| Ok(Outcome::of(published))));
+                    add_to_years(&mut years, &day, &both);
+                }
+                Err(error) => outcomes.push(Err(error)),
+            }
+        }
+        for ((symbol, year), manifests) in years {
+            let outcome = self.year(&symbol, year, &manifests).await;
+            told(&outcome);
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    /// Brings `days` up to date, side by side. What is parsed of a day that is still open is kept on `shelf`, and taken from
+    /// there.
+    pub(super) async fn days(
+        &self,
+        days: &[(Day, u64)],
+        shelf: Option<&Shelf>,
+        told: &(dyn Fn(&Result<Outcome>) + Sync),
+    ) -> Vec<(Day, Result<(Published, Published)>)> {
         let budget = Arc::new(Semaphore::new(self.permits(u64::MAX) as usize));
-        let results: Vec<(Day, Result<(Published, Published)>)> = stream::iter(days)
+        stream::iter(days)
             .map(|(day, bytes)| {
                 let budget = Arc::clone(&budget);
-                async move { (day.clone(), self.day(day, *bytes, &budget).await) }
+                async move { (day.clone(), self.day(day, *bytes, &budget, shelf).await) }
             })
             .buffer_unordered(LOOKED_AT)
             .inspect(|(day, result)| match result {
@@ -125,31 +154,14 @@ impl Compactor {
                 }
             })
             .collect()
-            .await;
+            .await
+    }
 
-        let mut outcomes = Vec::new();
-        let mut years: BTreeMap<(Symbol, i32), Vec<Manifest>> = BTreeMap::new();
-        for (day, result) in results {
-            match result {
-                Ok(both) => {
-                    let manifests = years.entry((day.symbol, day.date.year())).or_default();
-                    for published in [&both.0, &both.1] {
-                        manifests.push(published.manifest().clone());
-                        outcomes.push(Ok(Outcome::of(published)));
-                    }
-                }
-                Err(error) => outcomes.push(Err(error)),
-            }
-        }
-        for ((symbol, year), manifests) in years {
-            let done = year::update(&self.store, &symbol, year, &manifests, self.clock.now()).await;
-            let outcome = done
-                .map(|published| Outcome::of(&published))
-                .map_err(|error| error.while_doing(format!("the year {year} of {symbol}")));
-            told(&outcome);
-            outcomes.push(outcome);
-        }
-        outcomes
+    /// The second step: the year's indexes and table, after the days of `manifests` were looked at.
+    pub(super) async fn year(&self, symbol: &Symbol, year: i32, manifests: &[Manifest]) -> Result<Outcome> {
+        let done = year::update(&self.store, symbol, year, manifests, self.clock.now()).await;
+        done.map(|published| Outcome::of(&published))
+            .map_err(|error| error.while_doing(format!("the year {year} of {symbol}")))
     }
 
     fn permits(&self, bytes: u64) -> u32 {
@@ -157,10 +169,16 @@ impl Compactor {
         u32::try_from(bytes >> 20).unwrap_or(u32::MAX).clamp(1, all)
     }
 
-    async fn day(&self, day: &Day, bytes: u64, budget: &Semaphore) -> Result<(Published, Published)> {
+    async fn day(
+        &self,
+        day: &Day,
+        bytes: u64,
+        budget: &Semaphore,
+        shelf: Option<&Shelf>,
+    ) -> Result<(Published, Published)> {
         let wanted = bytes.saturating_mul(MEMORY_PER_BYTE).max(LEAST_MEMORY);
         for _ in 0..ATTEMPTS {
-            match self.try_day(day, self.permits(wanted), budget).await {
+            match self.try_day(day, self.permits(wanted), budget, shelf).await {
                 Err(error) if error.kind() == ErrorKind::Conflict => {
                     tracing::debug!(symbol = %day.symbol, date = %day.date, "another compactor was first; reading again");
                 }
@@ -173,7 +191,13 @@ impl Compactor {
         Err(Error::new(ErrorKind::Conflict, detail))
     }
 
-    async fn try_day(&self, day: &Day, permits: u32, budget: &Semaphore) -> Result<(Published, Published)> {
+    async fn try_day(
+        &self,
+        day: &Day,
+        permits: u32,
+        budget: &Semaphore,
+        shelf: Option<&Shelf>,
+    ) -> Result<(Published, Published)> {
         let instrument = self.instrument(&day.symbol)?;
         // Read what stands there first and list the captures after it: so a partition made from fewer captures can
         // never replace one made from more.
@@ -189,6 +213,9 @@ impl Compactor {
             && stale(&minutes_before, &named, &calculation).is_none()
             && let (Some((rows, _)), Some((minutes, _))) = (&rows_before.manifest, &minutes_before.manifest)
         {
+            if closed && let Some(shelf) = shelf {
+                shelf.forget(day);
+            }
             return Ok((Published::Unchanged(rows.clone()), Published::Unchanged(minutes.clone())));
         }
 
@@ -204,7 +231,35 @@ impl Compactor {
 
         let _memory =
             budget.acquire_many(permits).await.map_err(|_| Error::internal("the memory budget was closed"))?;
-        let captured: Vec<Captured> = stream::iter(captures)
+        // Only an open day is made again every minute.
+        let shelf = shelf.filter(|_| !closed || rows_before.manifest.as_ref().is_some_and(is_pending));
+        let parts = self.parts(day, captures, &instrument, shelf).await?;
+        let date = day.date;
+        let (rows, minutes) = tokio::task::spawn_blocking(move || assemble(&instrument, date, parts, closed))
+            .await
+            .map_err(stopped)??;
+        // The manifest of the strike level comes last: where it is up to date, everything before it is.
+        let minutes =
+            publish(&self.store, &minutes_before, &BY_MINUTE, minutes.content, minutes.data, self.clock.now()).await?;
+        let rows = publish(&self.store, &rows_before, &STRIKES, rows.content, rows.data, self.clock.now()).await?;
+        if closed && let Some(shelf) = shelf {
+            shelf.forget(day);
+        }
+        Ok((rows, minutes))
+    }
+
+    /// The day's captures, parsed, in order: from the shelf, or fetched and parsed now.
+    async fn parts(
+        &self,
+        day: &Day,
+        captures: Vec<(&'static str, String, String)>,
+        instrument: &Arc<Instrument>,
+        shelf: Option<&Shelf>,
+    ) -> Result<Vec<Arc<ParsedCapture>>> {
+        let found: Vec<Option<Arc<ParsedCapture>>> =
+            captures.iter().map(|(dataset, id, _)| shelf.and_then(|shelf| shelf.get(day, dataset, id))).collect();
+        let missing = captures.into_iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(capture, _)| capture);
+        let captured: Vec<Captured> = stream::iter(missing)
             .map(|(dataset, id, key)| async move {
                 let bytes = self.store.get(&key).await?.bytes;
                 Ok::<_, Error>(Captured { dataset: dataset.to_owned(), id, bytes })
@@ -212,15 +267,18 @@ impl Compactor {
             .buffered(8)
             .try_collect()
             .await?;
-        let (date, instruments) = (day.date, Arc::clone(&self.instruments));
-        let (rows, minutes) =
-            tokio::task::spawn_blocking(move || derive(&instrument, date, &captured, closed, &instruments))
-                .await
-                .map_err(|error| Error::internal("compaction stopped").caused_by(error))??;
-        // The manifest of the strike level comes last: where it is up to date, everything before it is.
-        let minutes = publish(&self.store, &minutes_before, minutes.content, minutes.data, self.clock.now()).await?;
-        let rows = publish(&self.store, &rows_before, rows.content, rows.data, self.clock.now()).await?;
-        Ok((rows, minutes))
+        let (date, instrument, instruments) = (day.date, Arc::clone(instrument), Arc::clone(&self.instruments));
+        let parsed: Vec<Arc<ParsedCapture>> = tokio::task::spawn_blocking(move || {
+            let parsed = |captured: Captured| parse(&captured, date, &instrument, &instruments, None).map(Arc::new);
+            captured.into_iter().map(parsed).collect::<Result<_>>()
+        })
+        .await
+        .map_err(stopped)??;
+        if let Some(shelf) = shelf {
+            shelf.keep(day, parsed.iter().cloned());
+        }
+        let mut parsed = parsed.into_iter();
+        Ok(found.into_iter().filter_map(|found| found.or_else(|| parsed.next())).collect())
     }
 
     fn instrument(&self, symbol: &Symbol) -> Result<Arc<Instrument>> {
@@ -251,7 +309,23 @@ impl Compactor {
     }
 }
 
+/// Manifests of the days that were looked at, by symbol and year.
+pub(super) type Years = BTreeMap<(Symbol, i32), Vec<Manifest>>;
+
+pub(super) fn add_to_years(years: &mut Years, day: &Day, (rows, minutes): &(Published, Published)) {
+    let manifests = years.entry((day.symbol.clone(), day.date.year())).or_default();
+    manifests.extend([rows, minutes].map(|published| published.manifest().clone()));
+}
+
+fn is_pending((manifest, _): &(Manifest, String)) -> bool {
+    manifest.content.condition == Condition::Pending
+}
+
+fn stopped(error: tokio::task::JoinError) -> Error {
+    Error::internal("compaction stopped").caused_by(error)
+}
+
 /// An error to tell somebody else about; the original keeps its cause.
-fn copy(error: &Error) -> Error {
+pub(super) fn copy(error: &Error) -> Error {
     Error::new(error.kind(), error.detail())
 }

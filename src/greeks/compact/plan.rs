@@ -18,7 +18,8 @@ pub struct Selection {
 }
 
 impl Selection {
-    fn admits(&self, symbol: &Symbol, date: TradingDate) -> bool {
+    /// Whether the caller wants this day.
+    pub fn admits(&self, symbol: &Symbol, date: TradingDate) -> bool {
         self.symbol.as_ref().is_none_or(|wanted| wanted == symbol)
             && self.date.is_none_or(|wanted| wanted == date)
             && self.since.is_none_or(|since| since <= date)

@@ -77,7 +77,7 @@ async fn update_or_rebuild(
             continue;
         }
         let data = partition::encode(&BY_DAY, &[batches::days(&index.days)?], &content)?;
-        match publish(store, &before, content, data, now).await {
+        match publish(store, &before, &BY_DAY, content, data, now).await {
             Err(error) if error.kind() == ErrorKind::Conflict => {}
             Err(error) => return Err(error),
             Ok(published) => {

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use futures::{StreamExt, TryStreamExt};
 
 use super::asked::{FILTERS, filter};
-use super::{Wanted, distrust, envelope, put_head};
+use super::{Wanted, distrust, envelope, past, put_head};
 use crate::ErrorKind;
+use crate::greeks::as_of::AsOf;
 use crate::greeks::pair;
 use crate::greeks::query::{Aggregate, By};
 use crate::greeks::record::GREEKS;
@@ -43,6 +45,7 @@ use crate::market::{Instrument, TradingDate};
         ("end_time" = Option<String>, Query, description = "Exchange's wall clock, HH:MM, exclusive"),
         ("at" = Option<String>, Query, description = "One minute, exchange's wall clock, HH:MM"),
         ("greeks" = Option<String>, Query, description = "Which of gamma, vanna, charm, with commas"),
+        ("as_of" = Option<String>, Query, description = "Answer from what had been received by this instant (RFC 3339): `revision` is null then, `as_of` names the instant, and the header Pitlake-Compacted-At says up to when captures are known"),
         ("format" = Option<String>, Query, description = "json, ndjson, csv, arrow or parquet"),
     ),
     responses(
@@ -55,12 +58,13 @@ use crate::market::{Instrument, TradingDate};
 )]
 pub async fn aggregate(
     State(context): State<Context>,
+    Extension(as_of): Extension<AsOf>,
     access: Access,
     Path((symbol, date)): Path<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let allowed: Vec<&str> = FILTERS.into_iter().chain(["by"]).collect();
+    let allowed: Vec<&str> = FILTERS.into_iter().chain(["by", past::AS_OF]).collect();
     let params = Params::parse(query.as_deref(), &allowed)?;
     let wanted = Wanted::of(&params, &headers)?;
     let instrument = context.instrument(&symbol)?;
@@ -68,13 +72,23 @@ pub async fn aggregate(
     let date = context.date(&date)?;
     let by = params.one_of("by", &By::CHOICES)?.unwrap_or(By::Minute);
     let aggregate = Aggregate { by, filter: filter(&params, &instrument, date)? };
-    let (day, minutes) = open_both(&context, &instrument, date).await?;
+    let (day, minutes, instant) = match past::asked(&params, &context)? {
+        Some(at) => {
+            let (both, instant) = past::open(&context, &as_of, &instrument, date, at).await?;
+            (both.rows.clone(), both.minutes.clone(), Some(instant))
+        }
+        None => {
+            let (day, minutes) = open_both(&context, &instrument, date).await?;
+            (day, minutes, None)
+        }
+    };
     // The record of the strike level is the day's: the sums were made with it.
     let head = &day.head;
 
+    let version = instant.map_or_else(|| head.revision.to_string(), |instant| instant.text());
     let tag = ETagBuilder::of_content(day.file().sha256())
         .part("minutes", minutes.file().sha256())
-        .part("revision", &head.revision.to_string())
+        .part("revision", &version)
         .part("format", wanted.format.name())
         .part("encoding", wanted.encoding.name())
         .part("query", &format!("aggregate;{}", params.canonical()))
@@ -95,10 +109,16 @@ pub async fn aggregate(
         };
         let mut members = envelope(&instrument, date, head);
         members.push(("by", by.name().into()));
+        if let Some(instant) = instant {
+            instant.tell_in(&mut members);
+        }
         respond(Answer { schema, envelope: members, rows }, wanted.format, wanted.encoding).await?
     };
     tag.put_on(response.headers_mut());
     put_head(&mut response, wanted, head, &format!("greeks-{}-{date}-by-{}", instrument.symbol, by.name()));
+    if let Some(instant) = instant {
+        instant.tell_on(response.headers_mut());
+    }
     Ok(response)
 }
 

@@ -1,5 +1,6 @@
 //! A day's strike level and its latest minute: slices of the day's file.
 
+use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -7,8 +8,9 @@ use chrono::TimeDelta;
 use futures::{StreamExt, TryStreamExt};
 
 use super::asked::{FILTERS, filter};
-use super::{Wanted, distrust, envelope, put_head};
+use super::{Wanted, distrust, envelope, past, put_head};
 use crate::ErrorKind;
+use crate::greeks::as_of::AsOf;
 use crate::greeks::record::GREEKS;
 use crate::greeks::select::{Filter, last_minute, select};
 use crate::http::auth::Access;
@@ -42,6 +44,7 @@ use crate::market::{Instrument, TradingDate};
         ("end_time" = Option<String>, Query, description = "Exchange's wall clock, HH:MM, exclusive"),
         ("at" = Option<String>, Query, description = "One minute, exchange's wall clock, HH:MM"),
         ("greeks" = Option<String>, Query, description = "Which of gamma, vanna, charm, with commas"),
+        ("as_of" = Option<String>, Query, description = "Answer from what had been received by this instant (RFC 3339): `revision` is null then, `as_of` names the instant, and the header Pitlake-Compacted-At says up to when captures are known"),
         ("format" = Option<String>, Query, description = "json, ndjson, csv, arrow or parquet"),
     ),
     responses(
@@ -54,19 +57,27 @@ use crate::market::{Instrument, TradingDate};
 )]
 pub async fn day(
     State(context): State<Context>,
+    Extension(as_of): Extension<AsOf>,
     access: Access,
     Path((symbol, date)): Path<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &FILTERS)?;
+    let allowed: Vec<&str> = FILTERS.into_iter().chain([past::AS_OF]).collect();
+    let params = Params::parse(query.as_deref(), &allowed)?;
     let wanted = Wanted::of(&params, &headers)?;
     let instrument = context.instrument(&symbol)?;
     access.require(Scope::Read, GREEKS, &instrument.symbol)?;
     let date = context.date(&date)?;
     let filter = filter(&params, &instrument, date)?;
-    let ready = open(&context, GREEKS, &instrument, date).await?;
-    answer(&context, ready, (&instrument, date), filter, &params, wanted, &headers).await
+    let (ready, instant) = match past::asked(&params, &context)? {
+        Some(at) => {
+            let (day, instant) = past::open(&context, &as_of, &instrument, date, at).await?;
+            (day.rows.clone(), Some(instant))
+        }
+        None => (open(&context, GREEKS, &instrument, date).await?, None),
+    };
+    answer(&context, ready, (&instrument, date), filter, &params, wanted, &headers, instant).await
 }
 
 /// The last minute the lake has of a symbol, all strikes.
@@ -109,7 +120,7 @@ pub async fn latest(
     let ready = open(&context, GREEKS, &instrument, date).await?;
     filter.from_us = last_minute(&ready.partition);
     filter.to_us = filter.from_us.map(|minute| minute + TimeDelta::minutes(1).num_microseconds().unwrap_or(0));
-    answer(&context, ready, (&instrument, date), filter, &params, wanted, &headers).await
+    answer(&context, ready, (&instrument, date), filter, &params, wanted, &headers, None).await
 }
 
 /// The partition of a day, or the right 404.
@@ -140,6 +151,7 @@ pub fn no_day_at_all(instrument: &Instrument) -> Problem {
     Problem::new(ProblemType::MissingDay, detail)
 }
 
+#[expect(clippy::too_many_arguments, reason = "everything an answer depends on")]
 async fn answer(
     context: &Context,
     ready: ReadyPartition,
@@ -148,10 +160,12 @@ async fn answer(
     params: &Params,
     wanted: Wanted,
     headers: &HeaderMap,
+    instant: Option<past::Instant>,
 ) -> Result<Response, Problem> {
     let head = &ready.head;
+    let version = instant.map_or_else(|| head.revision.to_string(), |instant| instant.text());
     let tag = ETagBuilder::of_content(ready.file().sha256())
-        .part("revision", &head.revision.to_string())
+        .part("revision", &version)
         .part("format", wanted.format.name())
         .part("encoding", wanted.encoding.name())
         .part("query", &params.canonical())
@@ -169,10 +183,16 @@ async fn answer(
             Rows::Stream(slices) => Rows::Stream(slices.inspect_err(distrust).boxed()),
             ready => ready,
         };
-        respond(Answer { schema, envelope: envelope(instrument, date, head), rows }, wanted.format, wanted.encoding)
-            .await?
+        let mut members = envelope(instrument, date, head);
+        if let Some(instant) = instant {
+            instant.tell_in(&mut members);
+        }
+        respond(Answer { schema, envelope: members, rows }, wanted.format, wanted.encoding).await?
     };
     tag.put_on(response.headers_mut());
     put_head(&mut response, wanted, head, &format!("greeks-{}-{date}", instrument.symbol));
+    if let Some(instant) = instant {
+        instant.tell_on(response.headers_mut());
+    }
     Ok(response)
 }

@@ -7,6 +7,7 @@ mod day;
 mod export;
 mod live;
 mod many;
+mod past;
 mod range;
 mod screen;
 mod year_tables;
@@ -20,6 +21,7 @@ use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::as_of::AsOf;
 use super::live::Live;
 use crate::http::context::Context;
 use crate::http::format::{Encoding, Format};
@@ -43,6 +45,7 @@ pub fn router(live: Live) -> OpenApiRouter<Context> {
         .routes(routes!(screen::screen))
         .routes(routes!(export::export))
         .merge(OpenApiRouter::new().routes(routes!(live::live)).layer(Extension(live)))
+        .layer(Extension(AsOf::default()))
 }
 
 /// How the caller wants the answer.

@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use serde::Serialize;
 
 use crate::greeks::compact::{Captured, derive, replaceable, year};
-use crate::greeks::record::{CHAINS, GREEKS, GREEKS_BY_MINUTE};
+use crate::greeks::record::{BY_MINUTE, CHAINS, GREEKS, GREEKS_BY_MINUTE, STRIKES};
 use crate::lake::catalog::Catalog;
 use crate::lake::layout::{Key, PartitionId, prefix};
 use crate::lake::publish::{before, publish};
@@ -125,9 +125,9 @@ async fn make_day(
             rows.content.rows, known.rows
         )));
     }
-    let minutes = publish(store, &minutes_before, minutes.content, minutes.data, clock.now()).await?;
+    let minutes = publish(store, &minutes_before, &BY_MINUTE, minutes.content, minutes.data, clock.now()).await?;
     restore_revision(store, minutes.manifest(), minutes_known.as_ref()).await?;
-    let rows = publish(store, &rows_before, rows.content, rows.data, clock.now()).await?;
+    let rows = publish(store, &rows_before, &STRIKES, rows.content, rows.data, clock.now()).await?;
     restore_revision(store, rows.manifest(), rows_known.as_ref()).await
 }
 

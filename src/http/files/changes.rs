@@ -183,8 +183,8 @@ fn batch(cut: Cut, records: &[Record]) -> Result<RecordBatch, arrow::error::Arro
         Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC")) as ArrayRef
     };
     let changes = || records.iter().map(|record| record.change.as_ref());
-    let rows = |of: fn(&Change) -> u64| {
-        Arc::new(Int64Array::from_iter(changes().map(|change| change.map(|change| long(of(change)))))) as ArrayRef
+    let rows = |of: fn(&Change) -> Option<u64>| {
+        Arc::new(Int64Array::from_iter(changes().map(|change| change.and_then(of).map(long)))) as ArrayRef
     };
     let captures = |of: fn(&Change) -> &[String]| {
         let mut list = ListBuilder::new(StringBuilder::new()).with_field(Arc::clone(&item));

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::folder::Folder;
 
@@ -16,6 +17,7 @@ pub struct CachedFile {
     pub(super) etag: String,
     pub(super) sha256: String,
     pub(super) size: u64,
+    pub(super) distrusted: AtomicBool,
 }
 
 impl CachedFile {
@@ -42,6 +44,11 @@ impl CachedFile {
     /// In bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Whether it still lies there whole and no reader reported it. One `stat`.
+    pub fn is_sound(&self) -> bool {
+        !self.distrusted.load(Ordering::Relaxed) && self.is_intact()
     }
 
     /// Whether a file of the right length still lies there. One `stat`.

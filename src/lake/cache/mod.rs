@@ -125,9 +125,20 @@ impl Cache {
         self.0.small.get(key, freshness).await?.ok_or_else(|| not_there(key))
     }
 
+    /// Puts `bytes` that were made here into the folder as a file, for readers that read files: the engine may read nothing else.
+    /// The cache does not keep it and nobody finds it by `name`: it lies there as long as the caller, who must see to a bound,
+    /// or any reader holds it. Blocks on the disk.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk fails.
+    pub fn adopt(&self, name: &str, bytes: &[u8]) -> Result<Arc<CachedFile>> {
+        fill::adopt(&self.0.folder, name, bytes)
+    }
+
     /// Reports that `file` could not be read or contradicts its record. Nobody gets it again; who asks next gets a new
     /// copy from the store.
     pub fn distrust(&self, file: &CachedFile) {
+        file.distrusted.store(true, std::sync::atomic::Ordering::Relaxed);
         if self.0.files.forget_if(file.key(), |held| held.path() == file.path()) {
             Counters::one_more(&self.0.counters.damaged);
             tracing::warn!(key = file.key(), path = %file.path().display(), "a cached file was reported as damaged");

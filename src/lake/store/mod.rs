@@ -175,14 +175,34 @@ impl Store {
     /// All objects under the folder `prefix` (`""` for the whole lake), at any depth, in the order of their keys.
     /// Names that begin with a dot are not the lake's and are left out.
     pub fn list(&self, prefix: &str) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.list_from(prefix, None)
+    }
+
+    /// Those of them whose keys come after `after`. What comes before it costs nothing: a bucket starts there, a folder is
+    /// not entered.
+    pub fn list_after(&self, prefix: &str, after: &str) -> BoxStream<'static, Result<ObjectMeta>> {
+        match key::path(after) {
+            Ok(after) => self.list_from(prefix, Some(after)),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    fn list_from(
+        &self,
+        prefix: &str,
+        after: Option<object_store::path::Path>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
         let folder = match key::folder(prefix) {
             Ok(folder) => folder,
             Err(error) => return stream::iter([Err(error)]).boxed(),
         };
         let (store, prefix) = (self.clone(), prefix.to_owned());
         let last = self.clone();
-        self.inner
-            .list(folder.as_ref())
+        let listed = match &after {
+            Some(after) => self.inner.list_with_offset(folder.as_ref(), after),
+            None => self.inner.list(folder.as_ref()),
+        };
+        listed
             .map(move |found| match found {
                 Ok(meta) => {
                     let hidden = key::is_hidden(meta.location.as_ref());

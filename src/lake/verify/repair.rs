@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{Code, Finding};
 use crate::lake::catalog::Catalog;
 use crate::lake::layout::{Key, PartitionId, Period, prefix};
-use crate::lake::manifest::{Manifest, pretty_json};
+use crate::lake::manifest::{Change, Manifest, pretty_json};
 use crate::lake::publish;
 use crate::lake::store::{PutWhen, Store};
 use crate::lake::{partition, year_index};
@@ -107,18 +107,24 @@ pub async fn manifest_from_footer(store: &Store, id: &PartitionId, now: DateTime
         return Err(Error::corrupt(format!("{key} says that it is {}", content.id()?)));
     }
     let sha256 = hex::encode(Sha256::digest(&data));
-    let (revision, published_at) = match &before.manifest {
-        Some((old, _)) if old.revision > 0 && old.sha256 == sha256 => (old.revision, old.published_at),
-        Some((old, _)) if old.revision > 0 && !old.content.calculation.session_closed => (old.revision, now),
-        Some((old, _)) if old.revision > 0 => (old.revision + 1, now),
+    let (revision, published_at, change) = match &before.manifest {
+        Some((old, _)) if old.revision > 0 && old.sha256 == sha256 => {
+            (old.revision, old.published_at, old.change.clone())
+        }
+        Some((old, _)) if old.revision > 0 && !old.content.calculation.session_closed => {
+            (old.revision, now, old.change.clone())
+        }
+        // The file of the old revision is gone: which captures came is known, what they did to its rows is not.
+        Some((old, _)) if old.revision > 0 => {
+            (old.revision + 1, now, Some(Change::between(old.revision, &old.content, &content, None)))
+        }
         _ => match year_index::remembered(store, id).await? {
-            Some(entry) if entry.sha256 == sha256 => (entry.revision, entry.published_at),
+            Some(entry) if entry.sha256 == sha256 => (entry.revision, entry.published_at, entry.change),
             Some(_) => return Err(Error::corrupt(format!("the year's index remembers other bytes than {key} has"))),
-            None => (1, now),
+            None => (1, now, None),
         },
     };
-    let manifest =
-        Manifest { path: key, revision, published_at, sha256, bytes: data.len() as u64, change: None, content };
+    let manifest = Manifest { path: key, revision, published_at, sha256, bytes: data.len() as u64, change, content };
     let when = before.manifest.map_or(PutWhen::Absent, |(_, etag)| PutWhen::Matches(etag));
     store.put(&id.manifest_key(), Bytes::from(manifest.to_json()?), when).await?;
     Ok(manifest)
@@ -155,6 +161,7 @@ pub async fn restore_revision(store: &Store, made: &Manifest, remembered: Option
     let mut manifest = made.clone();
     if entry.sha256 == made.sha256 {
         (manifest.revision, manifest.published_at) = (entry.revision.max(made.revision), entry.published_at);
+        manifest.change.clone_from(&entry.change);
     } else if entry.revision >= made.revision && made.content.calculation.session_closed {
         manifest.revision = entry.revision + 1;
     }

@@ -13,6 +13,7 @@ use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use pitlake::greeks::compact::{CompactOptions, Compactor, Selection};
 use pitlake::greeks::ingest::ingest;
+use pitlake::greeks::live::LiveOptions;
 use pitlake::greeks::verify::verify;
 use pitlake::lake::cache::{Cache, CacheOptions};
 use pitlake::lake::head::Partitions;
@@ -153,6 +154,7 @@ impl World {
             engine_bytes: 64 << 20,
             cores: 1,
             max_requests: 8,
+            live: LiveOptions::default(),
         };
         Server::new(self.store("api"), self.clock(), options).await
     }

@@ -3,6 +3,7 @@
 
 mod about_the_lake;
 mod aggregate;
+mod as_of;
 mod bucket;
 mod changes;
 mod clock_times;

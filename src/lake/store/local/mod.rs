@@ -161,7 +161,11 @@ impl ObjectStore for LocalDisk {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        walk::all(Arc::clone(&self.root), prefix.cloned().unwrap_or_default())
+        walk::all(Arc::clone(&self.root), prefix.cloned().unwrap_or_default(), None)
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        walk::all(Arc::clone(&self.root), prefix.cloned().unwrap_or_default(), Some(offset.clone()))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

@@ -18,15 +18,18 @@ enum Entry {
     Folder(Path),
 }
 
-/// Every object under the folder `prefix`; one folder at a time is read, on the blocking pool.
-pub(super) fn all(root: Arc<PathBuf>, prefix: Path) -> BoxStream<'static, Result<ObjectMeta>> {
+/// Every object under the folder `prefix` whose key comes after `after`; one folder at a time is read, on the blocking pool,
+/// and none whose objects all come before.
+pub(super) fn all(root: Arc<PathBuf>, prefix: Path, after: Option<Path>) -> BoxStream<'static, Result<ObjectMeta>> {
     stream::try_unfold(vec![Entry::Folder(prefix)], move |mut left| {
-        let root = Arc::clone(&root);
+        let (root, after) = (Arc::clone(&root), after.clone());
         async move {
             loop {
                 match left.pop() {
                     None => return Ok(None),
+                    Some(Entry::Object(meta)) if after.as_ref().is_some_and(|after| meta.location <= *after) => {}
                     Some(Entry::Object(meta)) => return Ok(Some((meta, left))),
+                    Some(Entry::Folder(folder)) if after.as_ref().is_some_and(|after| is_before(&folder, after)) => {}
                     Some(Entry::Folder(folder)) => {
                         let root = Arc::clone(&root);
                         let inside = tokio::task::spawn_blocking(move || read(&root, &folder)).await??;
@@ -37,6 +40,12 @@ pub(super) fn all(root: Arc<PathBuf>, prefix: Path) -> BoxStream<'static, Result
         }
     })
     .boxed()
+}
+
+/// Whether every key in `folder` comes before `after`.
+fn is_before(folder: &Path, after: &Path) -> bool {
+    let keys = format!("{folder}/");
+    !folder.as_ref().is_empty() && !after.as_ref().starts_with(&keys) && keys.as_str() < after.as_ref()
 }
 
 /// The objects directly in the folder `prefix`, and the folders in it that hold any.
