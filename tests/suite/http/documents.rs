@@ -11,7 +11,7 @@ use crate::server::Server;
 
 over_every_lake!(the_openapi_document_lists_every_route, the_pages_need_no_network, healthy, metrics_count_by_route);
 
-const ROUTES: [(&str, &str); 7] = [
+const ROUTES: [(&str, &str); 10] = [
     ("/api/v1/datasets", "/api/v1/datasets"),
     ("/api/v1/symbols", "/api/v1/symbols"),
     ("/api/v1/{dataset}/{symbol}/coverage", "/api/v1/greeks/SPY/coverage"),
@@ -19,6 +19,9 @@ const ROUTES: [(&str, &str); 7] = [
     ("/api/v1/greeks/{symbol}/latest", "/api/v1/greeks/SPY/latest"),
     ("/api/v1/greeks/{symbol}/{date}/aggregate", "/api/v1/greeks/SPY/2025-01-15/aggregate"),
     (LIVE, "/api/v1/greeks/SPY/live"),
+    ("/api/v1/greeks/{symbol}/range", "/api/v1/greeks/SPY/range?start=2025-01-14&end=2025-01-15"),
+    ("/api/v1/greeks/{symbol}/screen", "/api/v1/greeks/SPY/screen?start=2025-01-14&end=2025-01-15&greek=gamma&above=0"),
+    ("/api/v1/greeks/{symbol}/export", "/api/v1/greeks/SPY/export?start=2025-01-15&end=2025-01-15&strike=585"),
 ];
 /// Has no end that could be waited for.
 const LIVE: &str = "/api/v1/greeks/{symbol}/live";

@@ -14,13 +14,15 @@ over_every_lake!(
     what_is_open_stays_open,
 );
 
-const DATA: [&str; 6] = [
+const DATA: [&str; 8] = [
     "/api/v1/datasets",
     "/api/v1/symbols",
     "/api/v1/greeks/SPY/coverage",
     "/api/v1/greeks/SPY/latest",
     "/api/v1/greeks/SPY/2025-01-15?strike=585",
     "/api/v1/greeks/SPY/2025-01-15/aggregate",
+    "/api/v1/greeks/SPY/range?start=2025-01-15&end=2025-01-15",
+    "/api/v1/greeks/SPY/export?start=2025-01-15&end=2025-01-15&strike=585",
 ];
 
 /// Makes a key by the command line: its record with the key itself.
@@ -119,7 +121,17 @@ fn a_key_does_what_it_was_made_for_and_no_more(world: &World) {
     for path in DATA {
         forbidden(path, &capture, "read");
     }
-    for path in ["coverage", "latest", "2025-01-15", "2025-01-17", "2025-01-18", "2025-01-15/aggregate"] {
+    for path in [
+        "coverage",
+        "latest",
+        "2025-01-15",
+        "2025-01-17",
+        "2025-01-18",
+        "2025-01-15/aggregate",
+        "range",
+        "screen",
+        "export",
+    ] {
         forbidden(&format!("/api/v1/greeks/SPY/{path}"), &minutes, "greeks");
         forbidden(&format!("/api/v1/greeks/SPY/{path}"), &qqq, "SPY");
         // A key's limit is no way to learn what there is.
