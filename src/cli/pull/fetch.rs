@@ -118,6 +118,8 @@ async fn begun(pull: &Pull, file: &Listed) -> std::result::Result<Content, Setba
             Ok(found) if found.len() > file.bytes => {
                 std::fs::remove_file(&path).map_err(|error| unusable(&path, &error))?;
             }
+            // What has no length is not read: a device would never end.
+            Ok(found) if found.len() == 0 => {}
             Ok(_) => content.read(&path).map_err(|error| unusable(&path, &error))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(unusable(&path, &error)),

@@ -11,10 +11,13 @@ use crate::server::Server;
 
 over_every_lake!(the_openapi_document_lists_every_route, the_pages_need_no_network, healthy, metrics_count_by_route);
 
-const ROUTES: [(&str, &str); 10] = [
+const ROUTES: [(&str, &str); 13] = [
     ("/api/v1/datasets", "/api/v1/datasets"),
     ("/api/v1/symbols", "/api/v1/symbols"),
     ("/api/v1/{dataset}/{symbol}/coverage", "/api/v1/greeks/SPY/coverage"),
+    ("/api/v1/{dataset}/{symbol}/files", "/api/v1/greeks/SPY/files"),
+    ("/api/v1/{dataset}/{symbol}/changes", "/api/v1/greeks/SPY/changes?since=2025-01-15T00:00:00Z"),
+    ("/api/v1/{dataset}/{symbol}/files/{period}", "/api/v1/greeks/SPY/files/2025-01-15"),
     ("/api/v1/greeks/{symbol}/{date}", "/api/v1/greeks/SPY/2025-01-15?strike=585"),
     ("/api/v1/greeks/{symbol}/latest", "/api/v1/greeks/SPY/latest"),
     ("/api/v1/greeks/{symbol}/{date}/aggregate", "/api/v1/greeks/SPY/2025-01-15/aggregate"),

@@ -78,7 +78,7 @@ fn csv(text: &str) -> Table {
 fn value(name: &str, cell: &str) -> Value {
     match name {
         _ if cell.is_empty() => Value::Null,
-        "timestamp" | "expiration" | "date" | "condition" => json!(cell),
+        "timestamp" | "expiration" | "date" | "condition" | "path" | "url" | "sha256" | "expires_at" => json!(cell),
         "strike" | "spot" => json!(cell.parse::<f64>().expect("a number")),
         _ => json!(cell.parse::<i64>().expect("a whole number")),
     }
@@ -111,6 +111,7 @@ fn cell(column: &dyn Array, at: usize) -> Value {
         DataType::Int64 => json!(column.as_primitive::<Int64Type>().value(at)),
         DataType::Int32 => json!(column.as_primitive::<Int32Type>().value(at)),
         DataType::Utf8 => json!(column.as_string::<i32>().value(at)),
+        DataType::Boolean => json!(column.as_boolean().value(at)),
         DataType::List(_) => {
             let items = column.as_list::<i32>().value(at);
             json!(items.as_string::<i32>().iter().collect::<Vec<_>>())

@@ -51,7 +51,7 @@ fn what_had_arrived_is_not_moved_again(lake: &Lake) {
     // Whatever passed the dam reaches the disk before the kill: nothing else can happen any more.
     let partial = || {
         let found = super::files(&world.to());
-        found.into_iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+        found.into_values().map(|bytes| bytes.len()).sum::<usize>()
     };
     let began = std::time::Instant::now();
     while partial() < size / 3 {
