@@ -20,7 +20,7 @@ use crate::{Error, Result};
 const MONTHS: usize = 12;
 /// A month's strip with its name and the space after it.
 const MONTH_WIDTH: usize = 41;
-const RULER: &str = "1...5....10...15...20...25...30.";
+const RULER: &str = "1...5....10...15...20...25...30";
 
 /// Reads catalogs, indexes and the newest manifests; no partition is opened.
 #[derive(Debug, clap::Args)]
