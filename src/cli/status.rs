@@ -20,7 +20,7 @@ use crate::{Error, Result};
 const MONTHS: usize = 12;
 /// A month's strip with its name and the space after it.
 const MONTH_WIDTH: usize = 41;
-const RULER: &str = "1...5....10...15...20...25...30.";
+const RULER: &str = "1...5....10...15...20...25...30";
 
 /// Reads catalogs, indexes and the newest manifests; no partition is opened.
 #[derive(Debug, clap::Args)]
@@ -144,7 +144,7 @@ impl Page {
             for Captures { dataset, count, bytes, rejected_count, rejected_bytes } in captures {
                 let refused = match rejected_count {
                     0 => "nothing refused".to_owned(),
-                    n => format!("{} files of refused input, {}", grouped(*n), size(*rejected_bytes)),
+                    n => format!("refused: {} in {}", grouped(*n), size(*rejected_bytes)),
                 };
                 text.push_str(&format!("  {dataset:<8} {:>9} {:>9}   {refused}\n", grouped(*count), size(*bytes)));
             }

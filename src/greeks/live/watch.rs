@@ -21,6 +21,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// Looks that may fail one after the other before listeners are told: one may meet a publication half way.
 const FAILURES_FORGIVEN: u32 = 3;
+/// Between looks that nothing was learnt from yet.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// What is known of the newest day.
 #[derive(Clone, Default)]
@@ -29,7 +31,7 @@ pub struct State {
     pub view: Option<Arc<View>>,
     /// Why it may be out of date: the lake cannot be read.
     pub trouble: Option<Arc<Problem>>,
-    /// Set by the first look, whatever it found.
+    /// Set by the first look that found something out, or by the last that is forgiven.
     pub looked: bool,
 }
 
@@ -88,11 +90,10 @@ async fn look_on(context: Context, instrument: Arc<Instrument>, options: LiveOpt
             }
             Err(error) => {
                 failures += 1;
-                tracing::warn!(symbol = %instrument.symbol, failures, %error, "the newest day cannot be looked at");
                 told.send_if_modified(|state| {
-                    let first = !state.looked;
-                    let tell = first || (failures >= FAILURES_FORGIVEN && state.trouble.is_none());
+                    let tell = failures >= FAILURES_FORGIVEN && state.trouble.is_none();
                     if tell {
+                        tracing::warn!(symbol = %instrument.symbol, %error, "the newest day cannot be looked at");
                         state.trouble = Some(Arc::new(error.into()));
                         state.looked = true;
                     }
@@ -101,6 +102,8 @@ async fn look_on(context: Context, instrument: Arc<Instrument>, options: LiveOpt
             }
         }
         let pause = pause(&context, &instrument, &options, &told.borrow());
+        // Somebody waits for the first answer.
+        let pause = if told.borrow().looked { pause } else { pause.min(FIRST_PAUSE) };
         tokio::time::sleep(pause).await;
     }
 }
