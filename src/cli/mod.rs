@@ -10,6 +10,7 @@ mod generate;
 mod ingest;
 mod keys;
 mod progress;
+mod prove;
 mod serve;
 mod settings;
 mod verify;
@@ -50,6 +51,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Read everything in the lake again and check it against its record
     Verify(verify::VerifyArgs),
+    /// Show that an API answer is what plain SQL over the lake's files gives, and print that SQL
+    Prove(prove::ProveArgs),
     /// Make, list and revoke API keys
     Keys(keys::KeysArgs),
     /// Trading dates, sessions and holidays of a symbol
@@ -98,6 +101,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
             let clean = verify::run(&args, &store, instruments, clock, &mut out).await?;
             Ok(if clean { Outcome::Good } else { Outcome::Failed })
         }
+        Command::Prove(args) => prove::run(&args, &cli.lake, clock, &mut out).await,
         Command::Keys(args) => {
             keys::run(args, &cli.lake.store().await?, clock.as_ref(), &mut out).await?;
             Ok(Outcome::Good)
