@@ -4,6 +4,7 @@
 mod bench;
 mod calendar;
 mod compact;
+mod ddl;
 mod demo;
 mod exit;
 mod generate;
@@ -53,6 +54,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Show that an API answer is what plain SQL over the lake's files gives, and print that SQL
     Prove(prove::ProveArgs),
+    /// Print statements that make the lake's datasets tables of another engine
+    Ddl(ddl::DdlArgs),
     /// Make, list and revoke API keys
     Keys(keys::KeysArgs),
     /// Trading dates, sessions and holidays of a symbol
@@ -102,6 +105,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
             Ok(if clean { Outcome::Good } else { Outcome::Failed })
         }
         Command::Prove(args) => prove::run(&args, &cli.lake, clock, &mut out).await,
+        Command::Ddl(args) => ddl::run(&args, &cli.lake, &mut out),
         Command::Keys(args) => {
             keys::run(args, &cli.lake.store().await?, clock.as_ref(), &mut out).await?;
             Ok(Outcome::Good)

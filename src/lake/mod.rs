@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod catalog;
 pub mod dataset;
+pub mod ddl;
 pub mod head;
 pub mod indexes;
 pub mod instruments;
