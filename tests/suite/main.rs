@@ -10,6 +10,7 @@ mod lake;
 mod layout_doc;
 mod mistakes;
 mod pitlake_binary;
+mod prove;
 mod quality;
 mod s3_server;
 mod server;

@@ -90,7 +90,7 @@ pub async fn run(args: &ProveArgs, lake: &LakeArgs, clock: SharedClock, out: &mu
             Err(error) => return Err(wrong_usage(error.detail())),
         };
         let days = days(&store, call).await?;
-        let sql = call.sql(store.root(), &days);
+        let sql = call.sql(store.root(), &days)?;
         if args.sql {
             told::sql(&sql, out)?;
             return Ok(Outcome::Good);
@@ -137,7 +137,7 @@ async fn proof(
     let is_folder = files.first().is_none_or(|file| store.local_path(&file.path).is_some());
     // The very text that is shown, unless the files are in a bucket: then the same text over their copies.
     let root = if is_folder { store.root().to_owned() } else { copies.to_string_lossy().into_owned() };
-    let sql = call.sql(&root, days);
+    let sql = call.sql(&root, days)?;
     let (spill, format) = (work.join("spill"), answered.content_type.clone());
     let compared =
         tokio::task::spawn_blocking(move || plain::compare(&sql, &spill, answered.body, &answered.content_type))

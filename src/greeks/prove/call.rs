@@ -1,6 +1,8 @@
 //! Reads an API call anew: the question that its path and query ask, apart from the routes' own reading, so that a slip there
 //! shows. What the API refuses is refused by the API; here only what cannot be proved is. Pure.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 
 use super::Days;
@@ -11,14 +13,15 @@ use crate::market::{Instrument, Instruments, Symbol, TradingDate};
 use crate::{Error, Result};
 
 /// A call whose answer can be proved.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Call {
     pub symbol: Symbol,
+    pub(super) instrument: Arc<Instrument>,
     pub(super) asked: Asked,
 }
 
 /// What a path is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Reading {
     Provable(Box<Call>),
     /// A call that the API may well answer, but not with rows of this room's files.
@@ -32,8 +35,8 @@ pub(super) enum Asked {
     Slice { date: TradingDate, filter: Filter },
     LastMinute { filter: Filter },
     Sums { date: TradingDate, by: By, filter: Filter },
-    Statistics { start: TradingDate, end: TradingDate },
-    Minutes { start: TradingDate, end: TradingDate, greeks: Vec<Greek> },
+    Statistics { start: TradingDate, end: TradingDate, greeks: Vec<Greek> },
+    Minutes { start: TradingDate, end: TradingDate, greeks: Vec<Greek>, expiration: Option<TradingDate> },
     Screen { start: TradingDate, end: TradingDate, screen: Screen },
     Export { start: TradingDate, end: TradingDate, filter: Filter },
 }
@@ -45,9 +48,12 @@ pub(super) struct Filter {
     pub strike_min: Option<f64>,
     pub strike_max: Option<f64>,
     pub expiration: Option<TradingDate>,
-    /// Microseconds since 1970-01-01T00:00Z, from (inclusive) and to (exclusive).
-    pub from: Option<i64>,
-    pub to: Option<i64>,
+    /// The exchange's wall clock, inclusive.
+    pub start_time: Option<NaiveTime>,
+    /// Exclusive.
+    pub end_time: Option<NaiveTime>,
+    /// The minute of it, in the place of both.
+    pub at: Option<NaiveTime>,
     /// In the order of the schema; `None` for all that the files have.
     pub greeks: Option<Vec<Greek>>,
 }
@@ -65,6 +71,7 @@ pub(super) struct Screen {
 const ALL: [(&str, Greek); 3] = [("gamma", Greek::Gamma), ("vanna", Greek::Vanna), ("charm", Greek::Charm)];
 const OF_STRIKES: [&str; 6] = ["strike", "strike_min", "strike_max", "expiration", "greeks", "format"];
 const OF_TIME: [&str; 3] = ["start_time", "end_time", "at"];
+const MINUTE_US: i64 = 60_000_000;
 const SPAN: [&str; 2] = ["start", "end"];
 
 impl Call {
@@ -93,8 +100,11 @@ impl Call {
         }
         let symbol = percent_encoding::percent_decode_str(symbol).decode_utf8_lossy();
         let Some(instrument) = instruments.resolve(&symbol) else { return Ok(Reading::Wrong) };
-        match asked(rest, query, instrument) {
-            Some(asked) => Ok(Reading::Provable(Box::new(Call { symbol: instrument.symbol.clone(), asked: asked? }))),
+        match asked(rest, query) {
+            Some(asked) => {
+                let (symbol, instrument) = (instrument.symbol.clone(), Arc::clone(instrument));
+                Ok(Reading::Provable(Box::new(Call { symbol, instrument, asked: asked? })))
+            }
             None => Ok(Reading::Wrong),
         }
     }
@@ -103,7 +113,7 @@ impl Call {
         match &self.asked {
             Asked::Slice { date, .. } | Asked::Sums { date, .. } => Days::One(*date),
             Asked::LastMinute { .. } => Days::Last,
-            Asked::Statistics { start, end }
+            Asked::Statistics { start, end, .. }
             | Asked::Minutes { start, end, .. }
             | Asked::Screen { start, end, .. }
             | Asked::Export { start, end, .. } => Days::Between(*start, *end),
@@ -120,34 +130,32 @@ impl Call {
 }
 
 /// `None` for a path that is none of this room's.
-fn asked(rest: &[&str], query: &str, instrument: &Instrument) -> Option<Result<Asked>> {
+fn asked(rest: &[&str], query: &str) -> Option<Result<Asked>> {
     let date = |text: &str| text.parse::<TradingDate>().ok();
     let read = |lists: &[&[&str]]| Reader::of(query, &lists.concat());
     Some(match rest {
         ["latest"] => read(&[&OF_STRIKES]).and_then(|query| Ok(Asked::LastMinute { filter: query.strikes()? })),
-        ["range"] => read(&[&SPAN, &["by", "greeks", "format"]]).and_then(|query| {
+        ["range"] => read(&[&SPAN, &["by", "expiration", "greeks", "format"]]).and_then(|query| {
             let (start, end) = query.span()?;
-            match query.text("by") {
-                None | Some("day") if query.text("greeks").is_none() => Ok(Asked::Statistics { start, end }),
-                Some("minute") => {
-                    let greeks = query.greeks()?.unwrap_or_else(|| Greek::ALL.to_vec());
-                    Ok(Asked::Minutes { start, end, greeks })
-                }
-                _ => Err(unreadable("by and greeks")),
+            let greeks = query.greeks()?.unwrap_or_else(|| Greek::ALL.to_vec());
+            match (query.text("by"), query.parsed("expiration")?) {
+                (None | Some("day"), None) => Ok(Asked::Statistics { start, end, greeks }),
+                (Some("minute"), expiration) => Ok(Asked::Minutes { start, end, greeks, expiration }),
+                _ => Err(unreadable("by")),
             }
         }),
         ["screen"] => read(&[&SPAN, &["greek", "above", "below", "first", "format"]]).and_then(|query| {
             let (start, end) = query.span()?;
             Ok(Asked::Screen { start, end, screen: query.screen()? })
         }),
-        ["export"] => read(&[&SPAN, &OF_STRIKES]).and_then(|query| {
+        ["export"] => read(&[&SPAN, &OF_STRIKES, &OF_TIME]).and_then(|query| {
             let (start, end) = query.span()?;
-            Ok(Asked::Export { start, end, filter: query.strikes()? })
+            Ok(Asked::Export { start, end, filter: query.strikes_and_times()? })
         }),
         [day] => {
             let date = date(day)?;
             read(&[&OF_STRIKES, &OF_TIME])
-                .and_then(|query| Ok(Asked::Slice { date, filter: query.strikes_and_times(instrument, date)? }))
+                .and_then(|query| Ok(Asked::Slice { date, filter: query.strikes_and_times()? }))
         }
         [day, "aggregate"] => {
             let date = date(day)?;
@@ -158,7 +166,7 @@ fn asked(rest: &[&str], query: &str, instrument: &Instrument) -> Option<Result<A
                     Some("strike") => By::Strike,
                     Some(_) => return Err(unreadable("by")),
                 };
-                Ok(Asked::Sums { date, by, filter: query.strikes_and_times(instrument, date)? })
+                Ok(Asked::Sums { date, by, filter: query.strikes_and_times()? })
             })
         }
         _ => return None,
@@ -205,28 +213,19 @@ impl Reader {
             strike_min: self.parsed("strike_min")?,
             strike_max: self.parsed("strike_max")?,
             expiration: self.parsed("expiration")?,
-            from: None,
-            to: None,
             greeks: self.greeks()?,
+            ..Filter::default()
         })
     }
 
-    fn strikes_and_times(&self, instrument: &Instrument, date: TradingDate) -> Result<Filter> {
-        let at = |name: &str| -> Result<Option<i64>> {
+    fn strikes_and_times(&self) -> Result<Filter> {
+        let time = |name: &str| -> Result<Option<NaiveTime>> {
             let Some(text) = self.text(name) else { return Ok(None) };
             let shape = if text.len() == 5 { "%H:%M" } else { "%H:%M:%S" };
-            let time = NaiveTime::parse_from_str(text, shape).map_err(|_| unreadable(name))?;
-            instant(instrument, date, time)
-                .map(|instant| Some(instant.timestamp_micros()))
-                .ok_or_else(|| unreadable(name))
+            NaiveTime::parse_from_str(text, shape).map(Some).map_err(|_| unreadable(name))
         };
-        let (mut from, mut to) = (at("start_time")?, at("end_time")?);
-        if let Some(at) = at("at")? {
-            let minute = 60_000_000;
-            from = Some(at - at.rem_euclid(minute));
-            to = from.map(|from| from + minute);
-        }
-        Ok(Filter { from, to, ..self.strikes()? })
+        let (start_time, end_time, at) = (time("start_time")?, time("end_time")?, time("at")?);
+        Ok(Filter { start_time, end_time, at, ..self.strikes()? })
     }
 
     fn screen(&self) -> Result<Screen> {
@@ -243,6 +242,30 @@ impl Reader {
 
 fn unreadable(name: &str) -> Error {
     Error::invalid(format!("prove cannot read '{name}' of this query"))
+}
+
+impl Filter {
+    pub fn has_times(&self) -> bool {
+        self.start_time.is_some() || self.end_time.is_some() || self.at.is_some()
+    }
+
+    /// The times on one trading date, in microseconds since 1970-01-01T00:00Z: from (inclusive) and to (exclusive).
+    ///
+    /// # Errors
+    /// `Invalid` for a time that the clock change of that date skips or has twice.
+    pub fn times(&self, instrument: &Instrument, date: TradingDate) -> Result<(Option<i64>, Option<i64>)> {
+        let on = |time: Option<NaiveTime>| -> Result<Option<i64>> {
+            let Some(time) = time else { return Ok(None) };
+            let instant = instant(instrument, date, time);
+            let unclear = || Error::invalid(format!("{time} is no one moment of {date} for {}", instrument.symbol));
+            instant.map(|instant| Some(instant.timestamp_micros())).ok_or_else(unclear)
+        };
+        if let Some(at) = on(self.at)? {
+            let minute = at - at.rem_euclid(MINUTE_US);
+            return Ok((Some(minute), Some(minute + MINUTE_US)));
+        }
+        Ok((on(self.start_time)?, on(self.end_time)?))
+    }
 }
 
 /// The exchange's wall clock on a trading date. A session that opened on the evening before has its evening there.

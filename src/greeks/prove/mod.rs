@@ -16,8 +16,13 @@ use chrono::{DateTime, Utc};
 
 pub use call::{Call, Reading};
 
+use crate::Result;
 use crate::lake::layout::PartitionId;
 use crate::market::{Symbol, TradingDate};
+use call::{Asked, Filter};
+
+/// From (inclusive) and to (exclusive), in microseconds since 1970-01-01T00:00Z.
+type Times = (Option<i64>, Option<i64>);
 
 /// What can be proved, for those who asked for something else.
 pub const PROVABLE: &str =
@@ -50,17 +55,28 @@ impl Call {
 
     /// One statement for a plain DuckDB that gives the very rows of the answer, in its order. `root` is the lake's, as DuckDB
     /// shall read it: a folder or `s3://bucket/prefix`. `days` are those of [`Call::days`] that the lake has, in order.
-    pub fn sql(&self, root: &str, days: &[LakeDay]) -> String {
+    ///
+    /// # Errors
+    /// `Invalid` for wall-clock times that one of the days does not have.
+    pub fn sql(&self, root: &str, days: &[LakeDay]) -> Result<String> {
         let files = Files { root, symbol: &self.symbol, days };
-        match &self.asked {
-            call::Asked::Slice { filter, .. } => one_day::slice(&files, filter),
-            call::Asked::LastMinute { filter } => one_day::last_minute(&files, filter),
-            call::Asked::Sums { by, filter, .. } => one_day::sums(&files, *by, filter),
-            call::Asked::Statistics { .. } => span::statistics(&files),
-            call::Asked::Minutes { greeks, .. } => span::minutes(&files, greeks),
-            call::Asked::Screen { screen, .. } => span::screen(&files, screen),
-            call::Asked::Export { filter, .. } => span::export(&files, filter),
-        }
+        let on_one_day = |filter: &Filter| match days {
+            [day] => filter.times(&self.instrument, day.date),
+            _ => Ok((None, None)),
+        };
+        Ok(match &self.asked {
+            Asked::Slice { filter, .. } => one_day::slice(&files, filter, on_one_day(filter)?),
+            Asked::LastMinute { filter } => one_day::last_minute(&files, filter),
+            Asked::Sums { by, filter, .. } => one_day::sums(&files, *by, filter, on_one_day(filter)?),
+            Asked::Statistics { greeks, .. } => span::statistics(&files, greeks),
+            Asked::Minutes { greeks, expiration, .. } => span::minutes(&files, greeks, *expiration),
+            Asked::Screen { screen, .. } => span::screen(&files, screen),
+            Asked::Export { filter, .. } => {
+                let times = |day: &LakeDay| Ok((day.date, filter.times(&self.instrument, day.date)?));
+                let times = days.iter().filter(|_| filter.has_times()).map(times).collect::<Result<Vec<_>>>()?;
+                span::export(&files, filter, &times)
+            }
+        })
     }
 }
 

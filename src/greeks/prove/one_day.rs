@@ -1,14 +1,14 @@
 //! SQL for the answers about one trading date: rows, the last minute, sums over strikes. Pure.
 
-use super::Files;
 use super::call::Filter;
 use super::literal;
+use super::{Files, Times};
 use crate::greeks::query::By;
 use crate::greeks::record::{GREEKS, GREEKS_BY_MINUTE, Greek};
 
 /// Rows of a day as they are.
-pub(super) fn slice(files: &Files<'_>, filter: &Filter) -> String {
-    let conditions = filter.conditions();
+pub(super) fn slice(files: &Files<'_>, filter: &Filter, times: Times) -> String {
+    let conditions = [filter.conditions(), within(times)].concat();
     let admitted =
         if conditions.is_empty() { String::new() } else { format!("WHERE {}\n", conditions.join("\n  AND ")) };
     format!(
@@ -31,7 +31,7 @@ pub(super) fn last_minute(files: &Files<'_>, filter: &Filter) -> String {
 }
 
 /// Sums over strikes, expirations or both, of the rows that count: the session's, or all when the day has no others.
-pub(super) fn sums(files: &Files<'_>, by: By, filter: &Filter) -> String {
+pub(super) fn sums(files: &Files<'_>, by: By, filter: &Filter, times: Times) -> String {
     let keys = match by {
         By::Minute => "timestamp",
         By::Expiration => "timestamp, expiration",
@@ -43,17 +43,17 @@ pub(super) fn sums(files: &Files<'_>, by: By, filter: &Filter) -> String {
         By::Minute | By::Strike => (SPOT, "timestamp", "\n  GROUP BY timestamp"),
     };
     let greeks = filter.greeks.clone().unwrap_or_else(|| Greek::ALL.to_vec());
-    let mut conditions = filter.conditions();
+    let mut conditions = [filter.conditions(), within(times)].concat();
     conditions.extend(counted(files));
     let admitted =
         if conditions.is_empty() { String::new() } else { format!("  WHERE {}\n", conditions.join("\n    AND ")) };
     format!(
         "SELECT {keys}, {columns}strikes, spot\n\
-         FROM (\n  SELECT {keys}, {sums}count(*) AS strikes\n  FROM {strikes}\n{admitted}  GROUP BY {keys}\n) AS sums\n\
+         FROM (\n  SELECT {keys},\n{sums}    count(*) AS strikes\n  FROM {strikes}\n{admitted}  GROUP BY {keys}\n) AS sums\n\
          LEFT JOIN (\n  SELECT {spot_keys}, {spot}\n  FROM {minutes}{grouped}\n) AS spots USING ({spot_keys})\n\
          ORDER BY {keys};\n",
         columns = greeks.iter().map(|greek| format!("{}, ", greek.column())).collect::<String>(),
-        sums = greeks.iter().map(|greek| format!("{}, ", sum(*greek))).collect::<String>(),
+        sums = greeks.iter().map(|greek| format!("    {},\n", sum(*greek))).collect::<String>(),
         strikes = files.of(GREEKS),
         minutes = files.of(GREEKS_BY_MINUTE),
     )
@@ -64,6 +64,11 @@ pub(super) const SPOT: &str = "first(spot ORDER BY expiration) FILTER (WHERE spo
 
 pub(super) fn sum(greek: Greek) -> String {
     format!("sum({0})::BIGINT AS {0}", greek.column())
+}
+
+fn within((from, to): Times) -> Vec<String> {
+    let time = |how: &str, time: Option<i64>| time.map(|time| format!("timestamp {how} {}", literal::instant(time)));
+    [time(">=", from), time("<", to)].into_iter().flatten().collect()
 }
 
 /// Rows outside the session stay out of sums, unless the day has no others: judged by the whole day, whatever is asked of it.
@@ -81,15 +86,11 @@ impl Filter {
     pub(super) fn conditions(&self) -> Vec<String> {
         let strike =
             |how: &str, strike: Option<f64>| strike.map(|strike| format!("strike {how} {}", literal::number(strike)));
-        let time =
-            |how: &str, time: Option<i64>| time.map(|time| format!("timestamp {how} {}", literal::instant(time)));
         let all = [
             self.expiration.map(|expiration| format!("expiration = {}", literal::date(expiration))),
             strike("=", self.strike),
             strike(">=", self.strike_min),
             strike("<=", self.strike_max),
-            time(">=", self.from),
-            time("<", self.to),
         ];
         all.into_iter().flatten().collect()
     }
