@@ -29,7 +29,9 @@ fn help_and_version_are_good() {
         assert!(ran.stdout.contains("Usage: pitlake"), "{arguments:?}: {}", ran.stdout);
     }
     let all = run(&["--help"]).stdout;
-    for command in ["demo", "ingest", "compact", "serve", "generate", "verify", "keys", "calendar", "bench"] {
+    for command in
+        ["demo", "ingest", "compact", "serve", "generate", "verify", "keys", "calendar", "bench", "prove", "ddl"]
+    {
         assert!(all.contains(command), "{command} is not in the help");
     }
     let version = format!("pitlake {}\n", env!("CARGO_PKG_VERSION"));

@@ -3,6 +3,7 @@
 mod chains;
 mod cli;
 mod compact;
+mod ddl;
 mod http;
 mod ingest;
 mod kill;
