@@ -49,10 +49,12 @@ impl Told<'_> {
         let condition = condition.as_ref().map(|condition| format!(", {condition}")).unwrap_or_default();
         writeln!(out, "GET {}  ({format}{condition})", self.asked)?;
         if verdict.equal() {
-            let columns = verdict.columns.len();
-            writeln!(out, "equal: all {} rows of {columns} columns, value by value and in order", verdict.rows)?;
+            let (rows, columns) = (many(verdict.rows, "row"), many(verdict.columns.len() as u64, "column"));
+            writeln!(out, "equal: {rows} of {columns}, value by value and in order")?;
         } else {
-            writeln!(out, "DIFFERENT: {} rows differ; the answer has {}", verdict.differing, verdict.rows)?;
+            let differ = if verdict.differing == 1 { "differs" } else { "differ" };
+            let (differing, rows) = (many(verdict.differing, "row"), many(verdict.rows, "row"));
+            writeln!(out, "DIFFERENT: {differing} {differ}; the answer has {rows}")?;
             for difference in &verdict.shown {
                 let place = difference.row.map_or("the columns".to_owned(), |row| format!("row {row}"));
                 writeln!(out, "  {place}: {}", difference.columns.join(", "))?;
@@ -61,12 +63,8 @@ impl Told<'_> {
                 writeln!(out, "    the SQL: {}", words(&difference.sql))?;
             }
         }
-        writeln!(
-            out,
-            "\nread by the SQL, {} bytes in {} files:",
-            files.iter().map(|file| file.bytes).sum::<u64>(),
-            files.len()
-        )?;
+        let bytes = files.iter().map(|file| file.bytes).sum::<u64>();
+        writeln!(out, "\nread by the SQL, {bytes} bytes in {}:", many(files.len() as u64, "file"))?;
         for file in files.iter().take(LISTED) {
             writeln!(out, "  {}  revision {}  sha256 {}", file.path, file.revision, file.sha256)?;
         }
@@ -75,4 +73,8 @@ impl Told<'_> {
         }
         write!(out, "\n{}", self.sql)
     }
+}
+
+fn many(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -129,7 +129,10 @@ fn with(tables: &[String]) -> String {
 fn counted(files: &Files<'_>, greeks: &[Greek], expiration: Option<TradingDate>) -> String {
     let only =
         expiration.map(|date| format!(" FILTER (WHERE expiration = {})", literal::date(date))).unwrap_or_default();
-    let sum = |greek: &Greek| format!("    (sum({0}){only})::BIGINT AS {0},\n", greek.column());
+    let sum = |greek: &Greek| match only.as_str() {
+        "" => format!("    sum({0})::BIGINT AS {0},\n", greek.column()),
+        only => format!("    (sum({0}){only})::BIGINT AS {0},\n", greek.column()),
+    };
     let sums: String = greeks.iter().map(sum).collect();
     let sessions: Vec<String> = files.days.iter().map(session).collect();
     format!(

@@ -83,7 +83,7 @@ WITH sessions (date, opens, closes, minutes) AS (
 ),
 totals AS (
   SELECT date, timestamp,
-    (sum(vanna_exposure))::BIGINT AS vanna_exposure,
+    sum(vanna_exposure)::BIGINT AS vanna_exposure,
     count(*) AS strikes
   FROM read_parquet([
     '/lake/greeks/symbol=SPY/date=2025-01-14/part-0.parquet',

@@ -24,11 +24,11 @@ fn sql(lake: &Lake, call: &str) -> String {
     text.trim_end().trim_end_matches(';').to_owned()
 }
 
-/// Each row as DuckDB prints it.
+/// Each row as DuckDB prints it, names included.
 fn rows(sql: &str) -> Vec<String> {
     let duckdb = duckdb::Connection::open_in_memory().expect("DuckDB");
     let mut statement = duckdb
-        .prepare(&format!("SELECT row(o.*)::VARCHAR FROM ({sql}) AS o"))
+        .prepare(&format!("SELECT o::VARCHAR FROM ({sql}) AS o"))
         .unwrap_or_else(|error| panic!("{error}\n{sql}"));
     let rows = statement.query_map([], |row| row.get(0)).expect("rows");
     rows.collect::<Result<_, _>>().expect("rows")
@@ -55,8 +55,8 @@ fn minutes_are_sums_of_the_minute_table() {
     let folder = lake.root().replace("file://", "");
     let ours = rows(&sql(&lake, "SPY/range?start=2024-03-01&end=2024-03-31&by=minute"));
     let stored = rows(&format!(
-        "SELECT timestamp, sum(gamma_exposure)::BIGINT, sum(vanna_exposure)::BIGINT, sum(charm_exposure)::BIGINT, \
-         sum(strikes)::BIGINT, arg_min(spot, expiration) \
+        "SELECT timestamp, sum(gamma_exposure)::BIGINT AS gamma_exposure, sum(vanna_exposure)::BIGINT AS vanna_exposure, \
+         sum(charm_exposure)::BIGINT AS charm_exposure, sum(strikes)::BIGINT AS strikes, arg_min(spot, expiration) AS spot \
          FROM read_parquet('{folder}/greeks_by_minute/symbol=SPY/date=2024-03-*/part-0.parquet') GROUP BY 1 ORDER BY 1"
     ));
     assert_eq!(ours.len(), 2 * 390);
@@ -70,13 +70,17 @@ fn rows_outside_the_session_cross_nothing() {
     let screen =
         |what: &str| rows(&sql(&lake, &format!("IWM/screen?start=2025-01-01&end=2025-12-31&greek=gamma&{what}")));
     assert_eq!(screen("above=100"), Vec::<String>::new());
-    assert_eq!(screen("above=99.5"), ["(2025-01-15, 100, '2025-01-15 20:59:00+00')"]);
+    assert_eq!(screen("above=99.5"), ["{'date': 2025-01-15, 'value': 100, 'timestamp': '2025-01-15 20:59:00+00'}"]);
     assert_eq!(
         screen("below=11&first=true"),
-        ["(2025-01-15, 10, '2025-01-15 14:30:00+00', '2025-01-15 14:30:00+00', 10)"]
+        ["{'date': 2025-01-15, 'value': 10, 'timestamp': '2025-01-15 14:30:00+00', \
+          'first_timestamp': '2025-01-15 14:30:00+00', 'first_value': 10}"]
     );
     let minutes = rows(&sql(&lake, "IWM/range?start=2025-01-15&end=2025-01-15&by=minute&greeks=gamma"));
-    assert_eq!(minutes, ["('2025-01-15 14:30:00+00', 10, 1, 221.0)", "('2025-01-15 20:59:00+00', 100, 1, 222.0)"]);
+    let minute = |at: &str, gamma: i64, spot: &str| {
+        format!("{{'timestamp': '2025-01-15 {at}+00', 'gamma_exposure': {gamma}, 'strikes': 1, 'spot': {spot}}}")
+    };
+    assert_eq!(minutes, [minute("14:30:00", 10, "221.0"), minute("20:59:00", 100, "222.0")]);
 }
 
 /// Only the farther expiration of 14:32 has a spot; only the nearer one has a row at 14:33.
@@ -86,9 +90,13 @@ fn one_expiration_keeps_the_minutes_spot() {
     let of = |expiration: &str| {
         rows(&sql(&lake, &format!("QQQ/range?start=2025-01-15&end=2025-01-15&by=minute&expiration={expiration}")))
     };
-    assert_eq!(of("2025-01-24"), ["('2025-01-15 19:32:00+00', NULL, -7, NULL, 1, 510.25)"]);
+    let minute = |greeks: &str, strikes: i64| {
+        format!("{{'timestamp': '2025-01-15 19:32:00+00', {greeks}, 'strikes': {strikes}, 'spot': 510.25}}")
+    };
+    let farther = minute("'gamma_exposure': NULL, 'vanna_exposure': -7, 'charm_exposure': NULL", 1);
+    assert_eq!(of("2025-01-24"), [farther]);
     let nearer = of("2025-01-17");
-    assert_eq!(nearer[0], "('2025-01-15 19:32:00+00', 1002, NULL, -4, 2, 510.25)");
+    assert_eq!(nearer[0], minute("'gamma_exposure': 1002, 'vanna_exposure': NULL, 'charm_exposure': -4", 2));
     assert_eq!(nearer.len(), 2);
 }
 
@@ -100,6 +108,10 @@ fn an_export_has_every_row_of_every_day_at_its_own_wall_clock() {
     // 10:00 in New York is 15:00 UTC before the clocks change and 14:00 after.
     let at: Vec<String> = rows(&sql(&lake, "SPY/export?start=2024-03-01&end=2024-03-31&at=10:00&greeks=gamma"));
     assert_eq!(at.len(), 2 * 3 * 21);
-    assert!(at[0].starts_with("(2024-03-08, '2024-03-08 15:00:00+00', "), "{}", at[0]);
-    assert!(at[at.len() - 1].starts_with("(2024-03-11, '2024-03-11 14:00:00+00', "), "{}", at[at.len() - 1]);
+    assert!(at[0].starts_with("{'date': 2024-03-08, 'timestamp': '2024-03-08 15:00:00+00', "), "{}", at[0]);
+    assert!(
+        at[at.len() - 1].starts_with("{'date': 2024-03-11, 'timestamp': '2024-03-11 14:00:00+00', "),
+        "{}",
+        at[at.len() - 1]
+    );
 }
