@@ -44,7 +44,7 @@ pub struct ProveArgs {
     #[arg(long, value_name = "URL")]
     server: Option<Url>,
     /// Key for that server
-    #[arg(long, env = "PITLAKE_KEY", hide_env_values = true, requires = "server")]
+    #[arg(long, env = "PITLAKE_KEY", hide_env_values = true, value_name = "KEY")]
     key: Option<String>,
     /// One JSON object
     #[arg(long, conflicts_with = "sql")]
@@ -155,13 +155,8 @@ async fn days(store: &Store, call: &Call) -> Result<Vec<LakeDay>> {
     let dates = match call.days() {
         Days::One(date) => vec![date],
         Days::Last => {
-            let catalog = match store.get(&Catalog::key(GREEKS)).await {
-                Ok(object) => Catalog::parse(&object.bytes, &Catalog::key(GREEKS))?,
-                Err(error) if error.kind() == ErrorKind::NotFound => Catalog::default(),
-                Err(error) => return Err(error),
-            };
             let mut last = None;
-            for year in catalog.years(&call.symbol).rev() {
+            for year in years(store, &call.symbol).await?.into_iter().rev() {
                 last = dates(store, &call.symbol, year).await?.last().copied();
                 if last.is_some() {
                     break;
@@ -171,7 +166,9 @@ async fn days(store: &Store, call: &Call) -> Result<Vec<LakeDay>> {
         }
         Days::Between(start, end) => {
             let mut all = Vec::new();
-            for year in start.year()..=end.year() {
+            for year in
+                years(store, &call.symbol).await?.into_iter().filter(|year| (start.year()..=end.year()).contains(year))
+            {
                 all.extend(dates(store, &call.symbol, year).await?);
             }
             all.retain(|date| (start..=end).contains(date));
@@ -189,6 +186,15 @@ async fn days(store: &Store, call: &Call) -> Result<Vec<LakeDay>> {
         return Err(Error::not_found(detail));
     }
     Ok(days)
+}
+
+async fn years(store: &Store, symbol: &Symbol) -> Result<Vec<i32>> {
+    let key = Catalog::key(GREEKS);
+    match store.get(&key).await {
+        Ok(object) => Ok(Catalog::parse(&object.bytes, &key)?.years(symbol).collect()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 async fn dates(store: &Store, symbol: &Symbol, year: i32) -> Result<Vec<TradingDate>> {

@@ -6,8 +6,8 @@ use crate::lake::dataset::Dataset;
 use crate::lake::layout::every_partition;
 
 const ABOUT: &str = "\
-Views of a lake for ClickHouse 25.3 or later, and for `clickhouse local`. Each query looks for files anew, so new days are
-there at once. Instants are DateTime64(6, 'UTC'). Name symbol and date (or year) in WHERE: other files are not opened.";
+Views of a lake for ClickHouse, `clickhouse local` and chdb (run with chdb 4.4). Each query looks for files anew, so new
+days are there at once. Instants are DateTime64(6, 'UTC'). Name symbol and date (or year) in WHERE: other files are not opened.";
 
 const FOLDER: &str = "\
 A server reads folders below its user_files_path only; `clickhouse local` reads any.";

@@ -6,7 +6,7 @@ use crate::lake::dataset::Dataset;
 use crate::lake::layout::every_partition;
 
 const ABOUT: &str = "\
-Views of a lake for DuckDB 1.2 or later. Each query looks for files anew, so new days are there at once.
+Views of a lake for DuckDB (run with 1.5 and 2.0). Each query looks for files anew, so new days are there at once.
 Instants are TIMESTAMPTZ in UTC. Name symbol and date (or year) in WHERE: other files are not opened for their rows.";
 
 const SECRET: &str = "\

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::lake::dataset::Dataset;
 
 const ABOUT: &str = "\
-Temporary views of a lake for Spark SQL 3.4 or later, for one session. Files are listed when a view is made: run it again
+Temporary views of a lake for Spark SQL (run with 4.3), for one session. Files are listed when a view is made: run it again
 (or REFRESH TABLE) to see new days. Instants are TIMESTAMP, shown in the session's time zone, which is set to UTC here.";
 
 const S3A: &str = "\

@@ -12,7 +12,7 @@ Instants are timestamp(3) in UTC (the connector's default precision, and all min
 hive.parquet.time-zone = UTC where the server's own zone is another one.";
 
 const FOLDER: &str = "\
-A lake in a folder has to be mounted at the same path on every worker, with fs.local.enabled or fs.hadoop.enabled.";
+A lake in a folder has to be mounted at the same path on every worker, and the connector must be allowed to read files.";
 
 pub(super) fn statements(root: Root<'_>, datasets: &[&Dataset]) -> Result<String> {
     let mut text = comment(ABOUT);
