@@ -79,7 +79,17 @@ fn counted(files: &Files<'_>) -> Option<String> {
         literal::instant(open.timestamp_micros()),
         literal::instant(close.timestamp_micros())
     );
-    Some(format!("(({inside})\n         OR NOT EXISTS (SELECT 1 FROM {} WHERE {inside}))", files.of(GREEKS)))
+    // Named once more: whether the day has rows of its session is asked of all of them.
+    Some(
+        [
+            format!("(({inside})"),
+            "         -- The day's rows outside its session count only when there are no others.".to_owned(),
+            "         OR NOT EXISTS (".to_owned(),
+            format!("           SELECT 1 FROM {}", files.of(GREEKS)),
+            format!("           WHERE {inside}))"),
+        ]
+        .join("\n"),
+    )
 }
 
 impl Filter {
