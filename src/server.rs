@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
 use utoipa::OpenApi;
@@ -56,6 +56,7 @@ pub struct ServerOptions {
 pub struct Server {
     router: Router,
     live: Live,
+    in_process: Router,
     metrics: Arc<Metrics>,
     metrics_router: Router,
 }
@@ -96,6 +97,12 @@ impl Server {
             .merge(files::router(DATASETS))
             .merge(crate::greeks::routes::router(live.clone()))
             .split_for_parts();
+        let in_process = rooms
+            .clone()
+            .fallback(problem::no_such_route)
+            .method_not_allowed_fallback(problem::no_such_method)
+            .layer(Extension(auth::Access::this_machine()))
+            .with_state(context.clone());
         let api = rooms
             .layer(from_fn_with_state(places, admission::limited))
             .layer(from_fn_with_state(keys, auth::admit))
@@ -112,12 +119,17 @@ impl Server {
             .method_not_allowed_fallback(problem::no_such_method)
             .layer(from_fn(admission::sane_only));
         let observer = Arc::new(Observer { metrics: Arc::clone(&metrics), ids: RequestIds::new(clock.now()) });
-        Ok(Self { router: observed(router, observer), live, metrics, metrics_router: metrics_route })
+        Ok(Self { router: observed(router, observer), in_process, live, metrics, metrics_router: metrics_route })
     }
 
     /// The routes, for tests without a port.
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// The rooms' routes without keys, for a command that has the lake itself in hand. Must never get a port.
+    pub fn in_process(&self) -> Router {
+        self.in_process.clone()
     }
 
     /// Serves on `listener` until `shutdown`; `metrics_listener` answers `/metrics` to anybody who reaches it.

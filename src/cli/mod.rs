@@ -5,12 +5,14 @@ mod bench;
 mod calendar;
 mod changes;
 mod compact;
+mod ddl;
 mod demo;
 mod exit;
 mod generate;
 mod ingest;
 mod keys;
 mod progress;
+mod prove;
 mod pull;
 mod serve;
 mod settings;
@@ -59,6 +61,10 @@ enum Command {
     Changes(changes::ChangesArgs),
     /// What the lake holds: spans, sizes, conditions day by day, how far behind
     Status(status::StatusArgs),
+    /// Show that an API answer is what plain SQL over the lake's files gives, and print that SQL
+    Prove(prove::ProveArgs),
+    /// Print statements that make the lake's datasets tables of another engine
+    Ddl(ddl::DdlArgs),
     /// Make, list and revoke API keys
     Keys(keys::KeysArgs),
     /// Trading dates, sessions and holidays of a symbol
@@ -113,6 +119,8 @@ async fn run(cli: Cli) -> Result<Outcome> {
             status::run(&args, &cli.lake.store().await?, clock.as_ref(), &mut out).await?;
             Ok(Outcome::Good)
         }
+        Command::Prove(args) => prove::run(&args, &cli.lake, clock, &mut out).await,
+        Command::Ddl(args) => ddl::run(&args, &cli.lake, &mut out),
         Command::Keys(args) => {
             keys::run(args, &cli.lake.store().await?, clock.as_ref(), &mut out).await?;
             Ok(Outcome::Good)

@@ -69,10 +69,17 @@ impl LakeArgs {
     /// # Errors
     /// Wrong usage when no lake was named; those of the store.
     pub async fn store(&self) -> Result<Store> {
-        let root = self.named()?.ok_or_else(|| {
+        Store::open(&self.must_be_named()?, &self.file()?.s3).await
+    }
+
+    /// The lake's root; it need not be reachable.
+    ///
+    /// # Errors
+    /// Wrong usage when no lake was named.
+    pub fn must_be_named(&self) -> Result<String> {
+        self.named()?.ok_or_else(|| {
             wrong_usage("no lake was named; give --lake ./lake (or s3://bucket/prefix), set PITLAKE_LAKE, or write lake = \"…\" into pitlake.toml")
-        })?;
-        Store::open(&root, &self.file()?.s3).await
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::dataset::Cut;
 use crate::market::{Symbol, TradingDate};
 use crate::{Error, Result};
 
@@ -240,6 +241,24 @@ pub mod prefix {
     pub fn manifests(dataset: &str) -> String {
         format!("{MANIFEST}/{dataset}")
     }
+}
+
+/// The Hive column of a dataset's period.
+pub fn partition_column(cut: Cut) -> &'static str {
+    match cut {
+        Cut::Day => "date",
+        Cut::Year => "year",
+    }
+}
+
+/// The folder of a partition, for statements that put something else in the place of symbol and period.
+pub fn partition_folder(dataset: &str, cut: Cut, symbol: &str, period: &str) -> String {
+    format!("{dataset}/symbol={symbol}/{}={period}", partition_column(cut))
+}
+
+/// Every partition of a dataset, as a pattern for other readers; pitlake itself names its files.
+pub fn every_partition(dataset: &str, cut: Cut) -> String {
+    format!("{}/{PART_FILE}", partition_folder(dataset, cut, "*", "*"))
 }
 
 /// The key of a configuration object.

@@ -106,6 +106,18 @@ impl Store {
         Self { inner, signer, place: Arc::new(place), disk, answered: Arc::default() }
     }
 
+    /// What [`Store::root`] would say of this root, without opening anything.
+    ///
+    /// # Errors
+    /// `Invalid` for what cannot be a root.
+    pub fn root_of(root: &str) -> Result<String> {
+        let place = match Root::parse(root)? {
+            Root::Folder(path) => Place::folder(&path),
+            Root::Bucket { bucket, prefix } => Place::bucket(&bucket, &prefix, None, ""),
+        };
+        Ok(place.root().to_owned())
+    }
+
     /// The root as a path or URL, for messages.
     pub fn root(&self) -> &str {
         self.place.root()
