@@ -1,8 +1,9 @@
 //! The spine every room stands on: where bytes live and how they become trusted partitions.
 //!
-//! Captures go in through [`journal`], a room turns them into rows, [`partition`] writes Parquet, [`publish`] makes it
-//! visible atomically with its [`manifest`], [`cache`] brings files near readers, [`verify`] re-reads everything.
-//! [`layout`] spells every path and nobody else does. Nothing here knows what a greek or a profile is.
+//! Captures go in through [`journal`] (a server that takes posts writes them down in a [`spool`] first), a room turns
+//! them into rows, [`partition`] writes Parquet, [`publish`] makes it visible atomically with its [`manifest`], [`cache`]
+//! brings files near readers, [`verify`] re-reads everything. [`layout`] spells every path and nobody else does. Nothing
+//! here knows what a greek or a profile is.
 
 pub mod cache;
 pub mod catalog;
@@ -16,6 +17,7 @@ pub mod manifest;
 pub mod partition;
 pub mod publish;
 pub mod row_groups;
+pub mod spool;
 pub mod store;
 pub mod verify;
 pub mod year_index;

@@ -4,9 +4,8 @@ use std::collections::HashSet;
 use std::io::Read;
 
 use bytes::{Buf, Bytes};
-use sha2::{Digest, Sha256};
 
-use super::DocumentDigest;
+use super::{DocumentDigest, digest};
 use super::line::{Body, parse_line};
 use crate::{Error, Result};
 
@@ -74,9 +73,7 @@ pub fn digests(compressed: Bytes) -> Result<HashSet<DocumentDigest>> {
     for chunk in chunks(compressed) {
         for line in chunk?.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             if let Body::Document(document) = parse_line(line)?.body {
-                let mut digest = [0; 16];
-                digest.copy_from_slice(&Sha256::digest(document)[..16]);
-                digests.insert(digest);
+                digests.insert(digest(document));
             }
         }
     }
