@@ -92,7 +92,7 @@ pub async fn start(
 }
 
 /// Ctrl-C, or the SIGTERM that orchestrators send.
-async fn stopped() {
+pub(super) async fn stopped() {
     let interrupt = tokio::signal::ctrl_c();
     match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(mut terminate) => {

@@ -13,6 +13,7 @@ pub mod day;
 pub mod formula;
 pub mod generate;
 pub mod ingest;
+pub mod post;
 pub mod quality;
 pub mod query;
 pub mod record;

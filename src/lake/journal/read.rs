@@ -5,8 +5,8 @@ use std::io::Read;
 
 use bytes::{Buf, Bytes};
 
-use super::{DocumentDigest, digest};
 use super::line::{Body, parse_line};
+use super::{DocumentDigest, digest};
 use crate::{Error, Result};
 
 const CHUNK_BYTES: usize = 4 << 20;

@@ -64,6 +64,13 @@ pub struct Room {
 }
 
 impl Room {
+    /// For tests of who holds it.
+    #[cfg(test)]
+    pub fn of(all: &Arc<Semaphore>, pieces: u32) -> Self {
+        let permit = Arc::clone(all).try_acquire_many_owned(pieces).expect("memory");
+        Self { permit, all: Arc::clone(all) }
+    }
+
     pub fn bytes(&self) -> u64 {
         self.permit.num_permits() as u64 * PIECE
     }
@@ -253,7 +260,11 @@ impl Recovery {
             }
         });
         if spoiled > 0 {
-            tracing::error!(segment = number, spoiled, "bytes of the spool are damaged in the middle of a segment: what stood there is lost");
+            tracing::error!(
+                segment = number,
+                spoiled,
+                "bytes of the spool are damaged in the middle of a segment: what stood there is lost"
+            );
         }
         if length < bytes.len() {
             tracing::info!(segment = number, torn = bytes.len() - length, "cut what a crash had torn off");

@@ -158,7 +158,17 @@ mod tests {
         known.spool(&home("2025-01-14"), [98; 16]);
         known.unspool(&home("2025-01-14"), &[98; 16]);
         known.forget_beyond(25);
-        let left = |date: &str| known.is_stored(&home(date), &[match date { "2025-01-13" => 0, "2025-01-14" => 10, "2025-01-15" => 20, _ => 30 }; 16]);
+        let left = |date: &str| {
+            known.is_stored(
+                &home(date),
+                &[match date {
+                    "2025-01-13" => 0,
+                    "2025-01-14" => 10,
+                    "2025-01-15" => 20,
+                    _ => 30,
+                }; 16],
+            )
+        };
         assert_eq!(["2025-01-13", "2025-01-14", "2025-01-15", "2025-01-16"].map(left), [true, true, false, false]);
         assert!(known.wants_loading(&home("2025-01-15"), Instant::now()));
         assert!(!known.wants_loading(&home("2025-01-14"), Instant::now()));

@@ -138,12 +138,7 @@ impl Batch {
         Ok(batch)
     }
 
-    fn take(
-        &mut self,
-        shared: &Shared,
-        frame: Frame<'_>,
-        seen: &mut HashSet<(Home, DocumentDigest)>,
-    ) -> Result<()> {
+    fn take(&mut self, shared: &Shared, frame: Frame<'_>, seen: &mut HashSet<(Home, DocumentDigest)>) -> Result<()> {
         match frame.head {
             Head::Document { home, received_at, rows } => {
                 if self.is_new(shared, &home, frame.digest, seen) {
