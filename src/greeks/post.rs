@@ -48,7 +48,7 @@ pub fn read(body: Bytes, instruments: &Instruments, clock: &dyn Clock, room: &mu
         (TOO_LARGE, _) => Err(Unread::TooLarge),
         (BUSY, _) => Err(Unread::Busy),
         (_, Err(error)) => Err(Unread::Invalid(error)),
-        (_, Ok(())) => Ok(taken.post),
+        (_, Ok(())) => Ok(taken.settled()),
     }
 }
 
@@ -85,6 +85,17 @@ struct Taken {
     post: Post,
 }
 
+impl Taken {
+    /// What was refused before any document of the body belongs to the first one's day; without a document, to none.
+    fn settled(mut self) -> Post {
+        let first = self.post.documents.first().map(|document| (document.home.symbol.clone(), document.home.date));
+        for refused in self.post.refused.iter_mut().filter(|refused| refused.home.is_none()) {
+            refused.home.clone_from(&first);
+        }
+        self.post
+    }
+}
+
 impl Take for Taken {
     fn document(
         &mut self,
@@ -111,9 +122,11 @@ impl Take for Taken {
         note: Note,
         text: &[u8],
     ) -> Result<()> {
+        let said = home.map(|(symbol, date)| (symbol.clone(), date));
+        let before = || self.post.documents.last().map(|last| (last.home.symbol.clone(), last.home.date));
         self.post.refused.push(Refused {
             dataset: Arc::clone(&self.dataset),
-            home: home.map(|(symbol, date)| (symbol.clone(), date)),
+            home: said.or_else(before),
             received_at,
             note,
             text: text[..text.len().min(REFUSED_TEXT_BYTES)].to_vec(),

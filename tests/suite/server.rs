@@ -103,6 +103,12 @@ impl Server {
         drop(self);
     }
 
+    /// kill -9, while others still speak to it.
+    pub fn kill_now(&self) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -KILL {}", self.child.id())]).status();
+        assert!(sent.expect("a shell").success());
+    }
+
     /// Waits for its end.
     pub fn ended(mut self) -> ExitStatus {
         self.child.wait().expect("an end")

@@ -2,11 +2,12 @@
 //! `scripts/bench-peers`. What is measured is this very binary, as child processes with its defaults, on a generated day;
 //! nothing outside its own temporary folder and `--lake-dir` is touched.
 //!
-//! [`workload`] is the day and the questions, [`program`] starts ourselves, [`compaction`], [`answers`], [`crowd`] and [`peer`]
-//! measure, [`table`] shows. Client and server share the machine's cores, so figures are of both together.
+//! [`workload`] is the day and the questions, [`program`] starts ourselves, [`compaction`], [`answers`], [`crowd`], [`capture`]
+//! and [`peer`] measure, [`table`] shows. Client and server share the machine's cores, so figures are of both together.
 
 mod answers;
 mod body;
+mod capture;
 mod client;
 mod compaction;
 mod crowd;
@@ -132,6 +133,8 @@ fn measure(args: &BenchArgs, interrupt: &Interrupt) -> Result<Report> {
         let server = Server::start(&program, &lake, &folder.join("cache-of-crowd"))?;
         rows.push(crowd::measure(&server, &workload)?);
     }
+    say("posts to the capture server");
+    rows.append(&mut capture::measure(&program, folder)?);
     interrupt.check()?;
     say("DuckDB, the peer");
     rows.push(peer::measure(interrupt, &workload, &capture, folder, effort.repeat)?);

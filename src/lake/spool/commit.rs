@@ -323,8 +323,10 @@ impl Committer {
     }
 }
 
-/// A refused document is the same one again when its day, its fault and its text are; one without a day never is.
+/// A refused document is the same one again when its day, its fault and its text are; one that does not say when it is from
+/// never is.
 pub fn refused_as(refused: &Refused) -> Option<(Home, DocumentDigest)> {
+    refused.note.timestamp?;
     let (symbol, date) = refused.home.clone()?;
     let said = [b"refused ", refused.note.code.as_bytes(), b" ", &refused.text].concat();
     Some((Home { dataset: Arc::clone(&refused.dataset), symbol, date }, digest(&said)))

@@ -58,7 +58,7 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refused {
     pub dataset: Arc<str>,
-    /// Where it would have gone, as far as it can be read.
+    /// Where it is noted, if that day gets a capture of the same seal; without one it is kept and noted nowhere.
     pub home: Option<(Symbol, TradingDate)>,
     pub received_at: DateTime<Utc>,
     pub note: Note,

@@ -154,8 +154,12 @@ impl Batch {
                     return Ok(());
                 }
                 let Refused { dataset, home, received_at, note, text } = refused;
-                let home = home.as_ref().map(|(symbol, date)| (symbol, *date));
-                self.writer(&dataset)?.refuse(home, received_at, note, &text)?;
+                let writer = self.writer(&dataset)?;
+                match home {
+                    Some((symbol, date)) => writer.refuse(Some((&symbol, date)), received_at, note, &text)?,
+                    // The journal would note it in whichever capture is near, which is somebody else's.
+                    None => writer.keep_refused(received_at, &note, &text)?,
+                }
             }
             Head::Answered { .. } => self.answers = true,
         }
