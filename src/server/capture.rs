@@ -143,12 +143,8 @@ async fn seal_regularly(spool: Spool, every: Duration, stop: CancellationToken) 
             () = tokio::time::sleep_until(due) => {}
         }
         let is_time = tokio::time::Instant::now() >= next;
-        let sealed = tokio::select! {
-            biased;
-            // A seal may be broken off anywhere: what was not removed is sealed again.
-            () = stop.cancelled() => return,
-            sealed = spool.seal(is_time) => sealed,
-        };
+        // Never broken off: its work on the disk would go on while the last seal begins.
+        let sealed = spool.seal(is_time).await;
         if is_time {
             next = tokio::time::Instant::now() + every;
         }
