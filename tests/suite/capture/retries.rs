@@ -30,6 +30,7 @@ fn content_is_known_again_wherever_it_is(lake: &Lake) {
     let spaced = numbered("SPY", 2).replace("\"strike\":2", "\"strike\": 2");
     assert_eq!(counts(&listener.post(spaced).ok()), [1, 1, 0, 0], "other bytes are another document");
     listener.stop();
+    lake.compact(&[]);
     lake.is_sound();
 }
 
