@@ -50,7 +50,7 @@ impl Load {
     fn send(&self, listener: &Listener, post: u64) -> bool {
         let (body, numbers) = body(post);
         let mut request = listener.server.request("POST", PATH).body(body);
-        if post % 2 == 0 {
+        if post.is_multiple_of(2) {
             request = request.header("idempotency-key", post.to_string());
         }
         let Ok(answer) = request.send() else { return false };

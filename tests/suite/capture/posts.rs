@@ -32,7 +32,8 @@ fn every_shape_and_packing_is_taken_once(lake: &Lake) {
     let array = format!("[{}]", NESTED.trim().replace('\n', ","));
     let pretty = NESTED.replace(',', " ,\n   ").replace('{', "{\n  ").replace('}', "\n}");
     let zstd = zstd::encode_all(NESTED.as_bytes(), 3).expect("zstd");
-    let again: [(Vec<u8>, &[(&str, &str)]); 6] = [
+    type Sent = (Vec<u8>, &'static [(&'static str, &'static str)]);
+    let again: [Sent; 6] = [
         (array.into(), &[]),
         (pretty.into(), &[]),
         (gzip(NESTED), &[("content-encoding", "gzip")]),
