@@ -3,6 +3,7 @@
 
 mod bench;
 mod calendar;
+mod capture;
 mod changes;
 mod compact;
 mod ddl;
@@ -51,6 +52,8 @@ enum Command {
     Compact(compact::CompactArgs),
     /// Serve the HTTP API
     Serve(serve::ServeArgs),
+    /// Take captures in from sources
+    Capture(capture::CaptureArgs),
     /// Make synthetic captures
     Generate(generate::GenerateArgs),
     /// Read everything in the lake again and check it against its record
@@ -79,7 +82,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(refusal) => return exit::usage(&refusal),
     };
-    settings::start_logging(matches!(cli.command, Command::Serve(_)), &cli.lake);
+    settings::start_logging(matches!(cli.command, Command::Serve(_) | Command::Capture(_)), &cli.lake);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Rendering, decoding and compaction run here; a handful beyond the cores hides their waits on the disk.
@@ -101,6 +104,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
     match cli.command {
         Command::Demo(args) => drop_lock(out, demo::run(&args, clock)).await,
         Command::Serve(args) => drop_lock(out, serve::run(&args, &cli.lake, clock)).await,
+        Command::Capture(args) => drop_lock(out, capture::run(&args, &cli.lake, clock)).await,
         Command::Ingest(args) => ingest::run(&args, &cli.lake, clock, &mut out).await,
         Command::Compact(args) => compact::run(&args, &cli.lake, clock, &mut out).await,
         Command::Generate(args) => {

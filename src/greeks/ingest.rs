@@ -1,5 +1,6 @@
-//! Raw greeks input to captures: streams a file or standard input of any shape, in constant memory. Called by the command
-//! line; what is good goes into the journal, what is not is kept with its place and reason.
+//! Raw greeks input to captures: reads a file, standard input or a post of any shape, as a stream. Called by the command line
+//! ([`ingest`] into the journal) and by [`super::post`] ([`collect`] for the spool); what is good is handed on, what is not
+//! is kept with its place and reason.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -9,13 +10,58 @@ use rayon::prelude::*;
 
 use super::capture::{DOCUMENT_BYTES, Home, Piece, Reader, Refusal, Splitter, Table};
 use super::record::GREEKS;
-use crate::lake::journal::{Counts, Writer};
+use crate::lake::journal::{Counts, Note, Writer};
 use crate::lake::store::Store;
-use crate::market::{Clock, Instrument, Instruments, TradingDate};
+use crate::market::{Clock, Instrument, Instruments, Symbol, TradingDate};
 use crate::{Error, Result};
 
 /// CSV rows are handed on in batches of this many.
 const CSV_ROWS: usize = 20_000;
+
+/// Where what was read goes.
+pub trait Take {
+    /// A good document: JSON without line breaks.
+    fn document(
+        &mut self,
+        symbol: &Symbol,
+        date: TradingDate,
+        received_at: DateTime<Utc>,
+        document: &[u8],
+        rows: u64,
+    ) -> Result<()>;
+
+    /// A refused one, and where it would have gone as far as it can be read.
+    fn refuse(
+        &mut self,
+        home: Option<(&Symbol, TradingDate)>,
+        received_at: DateTime<Utc>,
+        note: Note,
+        text: &[u8],
+    ) -> Result<()>;
+}
+
+impl Take for Writer {
+    fn document(
+        &mut self,
+        symbol: &Symbol,
+        date: TradingDate,
+        received_at: DateTime<Utc>,
+        document: &[u8],
+        rows: u64,
+    ) -> Result<()> {
+        Writer::document(self, symbol, date, received_at, document, rows)
+    }
+
+    fn refuse(
+        &mut self,
+        home: Option<(&Symbol, TradingDate)>,
+        received_at: DateTime<Utc>,
+        note: Note,
+        text: &[u8],
+    ) -> Result<()> {
+        Writer::refuse(self, home, received_at, note, text)
+    }
+}
 
 /// One good document, without what ingest does not need.
 struct Good {
@@ -42,27 +88,35 @@ pub async fn ingest(
     store: &Store,
     progress: Box<dyn Fn(u64) + Send + Sync>,
 ) -> Result<Counts> {
-    let writer = tokio::task::spawn_blocking(move || collect(input, &instruments, clock.as_ref(), progress.as_ref()))
+    let collected = move || {
+        let mut writer = Writer::new(GREEKS)?;
+        collect(decompress(input)?, &instruments, clock.as_ref(), progress.as_ref(), &mut writer)?;
+        Ok::<_, Error>(writer)
+    };
+    let writer = tokio::task::spawn_blocking(collected)
         .await
         .map_err(|error| Error::internal("ingest stopped").caused_by(error))??;
     writer.finish(store).await
 }
 
-fn collect(
-    input: Box<dyn Read + Send>,
+/// Reads all of `input`, which is not compressed (any more), and hands on what is in it. Blocks.
+///
+/// # Errors
+/// As [`ingest`], and those of `taker`.
+pub fn collect(
+    input: impl Read,
     instruments: &Instruments,
     clock: &dyn Clock,
     progress: &(dyn Fn(u64) + Send + Sync),
-) -> Result<Writer> {
-    let mut writer = Writer::new(GREEKS)?;
-    let mut input = BufReader::with_capacity(1 << 16, decompress(input)?);
+    taker: &mut dyn Take,
+) -> Result<()> {
+    let mut input = BufReader::with_capacity(1 << 16, input);
     let start = input.fill_buf().map_err(unreadable)?;
     if is_csv(start) {
-        collect_csv(input, instruments, clock, progress, &mut writer)?;
+        collect_csv(input, instruments, clock, progress, taker)
     } else {
-        collect_json(input, instruments, clock, progress, &mut writer)?;
+        collect_json(input, instruments, clock, progress, taker)
     }
-    Ok(writer)
 }
 
 /// Looks through gzip and zstd, told by their first bytes and not by the file's name.
@@ -99,7 +153,7 @@ fn collect_json(
     instruments: &Instruments,
     clock: &dyn Clock,
     progress: &(dyn Fn(u64) + Send + Sync),
-    writer: &mut Writer,
+    taker: &mut dyn Take,
 ) -> Result<()> {
     let mut splitter = Splitter::new(input);
     let mut bytes = 0;
@@ -115,7 +169,7 @@ fn collect_json(
             )
             .collect();
         for (piece, outcome) in batch.pieces.iter().zip(outcomes) {
-            keep(writer, piece, &batch.text[piece.range.clone()], outcome, received_at)?;
+            keep(taker, piece, &batch.text[piece.range.clone()], outcome, received_at)?;
         }
         bytes += batch.text.len() as u64;
         progress(bytes);
@@ -140,7 +194,7 @@ fn read(reader: &mut Reader<'_>, json: &[u8]) -> Result<Good, Bad> {
 }
 
 fn keep(
-    writer: &mut Writer,
+    taker: &mut dyn Take,
     piece: &Piece,
     json: &[u8],
     outcome: Result<Good, Bad>,
@@ -148,13 +202,13 @@ fn keep(
 ) -> Result<()> {
     match outcome {
         Ok(good) if memchr::memchr2(b'\n', b'\r', json).is_some() => {
-            writer.document(&good.instrument.symbol, good.date, received_at, &on_one_line(json), good.rows)
+            taker.document(&good.instrument.symbol, good.date, received_at, &on_one_line(json), good.rows)
         }
-        Ok(good) => writer.document(&good.instrument.symbol, good.date, received_at, json, good.rows),
+        Ok(good) => taker.document(&good.instrument.symbol, good.date, received_at, json, good.rows),
         Err(bad) => {
             let home = bad.home.as_ref().map(|home| (&home.instrument.symbol, home.date));
             let stamped = bad.home.as_ref().map(|home| home.time);
-            writer.refuse(home, received_at, bad.refusal.note(piece.place(), stamped), json)
+            taker.refuse(home, received_at, bad.refusal.note(piece.place(), stamped), json)
         }
     }
 }
@@ -182,7 +236,7 @@ fn collect_csv(
     instruments: &Instruments,
     clock: &dyn Clock,
     progress: &(dyn Fn(u64) + Send + Sync),
-    writer: &mut Writer,
+    taker: &mut dyn Take,
 ) -> Result<()> {
     let mut source = csv::ReaderBuilder::new().flexible(true).has_headers(true).from_reader(input);
     let header =
@@ -208,7 +262,7 @@ fn collect_csv(
             batch.push((Piece { range: 0..0, document: row, line, too_large: false }, record));
         }
         if batch.len() == CSV_ROWS || ended {
-            keep_rows(&table, instruments, clock.now(), &batch, writer)?;
+            keep_rows(&table, instruments, clock.now(), &batch, taker)?;
             batch.clear();
             progress(source.position().byte());
         }
@@ -223,7 +277,7 @@ fn keep_rows(
     instruments: &Instruments,
     received_at: DateTime<Utc>,
     batch: &[(Piece, std::result::Result<csv::StringRecord, Refusal>)],
-    writer: &mut Writer,
+    taker: &mut dyn Take,
 ) -> Result<()> {
     type Row = (Vec<u8>, Result<Good, Bad>);
     let rows: Vec<Row> = batch
@@ -248,7 +302,7 @@ fn keep_rows(
         )
         .collect();
     for ((piece, _), (text, outcome)) in batch.iter().zip(rows) {
-        keep(writer, piece, &text, outcome, received_at)?;
+        keep(taker, piece, &text, outcome, received_at)?;
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ pub mod generate;
 pub mod ingest;
 pub mod live;
 pub mod pair;
+pub mod post;
 pub mod prove;
 pub mod quality;
 pub mod query;

@@ -80,23 +80,36 @@ impl Access {
         }
     }
 
+    /// # Errors
+    /// `forbidden` when the key lacks the scope or is not for the dataset.
+    pub fn require_dataset(&self, scope: Scope, dataset: &str) -> Result<(), Problem> {
+        self.require_scope(scope)?;
+        match self.record() {
+            Some(record) if !self.allows_dataset(dataset) => Err(Problem::new(
+                ProblemType::Forbidden,
+                format!(
+                    "key {} is not for the dataset '{dataset}'; GET /api/v1/datasets lists those it is for",
+                    record.id
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// To be asked before data of one dataset and symbol is touched, and before saying whether it exists: what a key
     /// may not see is answered alike, there or not.
     ///
     /// # Errors
     /// `forbidden`, which names the scope, dataset or symbol that the key lacks.
     pub fn require(&self, scope: Scope, dataset: &str, symbol: &Symbol) -> Result<(), Problem> {
-        self.require_scope(scope)?;
-        let Some(record) = self.record() else { return Ok(()) };
-        let lacks =
-            |what: String| Err(Problem::new(ProblemType::Forbidden, format!("key {} is not for {what}", record.id)));
-        if !self.allows_dataset(dataset) {
-            return lacks(format!("the dataset '{dataset}'; GET /api/v1/datasets lists those it is for"));
+        self.require_dataset(scope, dataset)?;
+        match self.record() {
+            Some(record) if !self.allows_symbol(symbol) => Err(Problem::new(
+                ProblemType::Forbidden,
+                format!("key {} is not for the symbol {symbol}; GET /api/v1/symbols lists those it is for", record.id),
+            )),
+            _ => Ok(()),
         }
-        if !self.allows_symbol(symbol) {
-            return lacks(format!("the symbol {symbol}; GET /api/v1/symbols lists those it is for"));
-        }
-        Ok(())
     }
 }
 

@@ -70,6 +70,7 @@ pub enum Known {
 pub struct KeyStore {
     store: Store,
     clock: SharedClock,
+    trusted_without_store: TimeDelta,
     state: Mutex<State>,
     /// Held by the one request that asks the store; the others wait for what it learns.
     checking: tokio::sync::Mutex<()>,
@@ -117,7 +118,21 @@ impl Seen {
 
 impl KeyStore {
     pub fn new(store: Store, clock: SharedClock) -> Self {
-        Self { store, clock, state: Mutex::default(), checking: tokio::sync::Mutex::new(()) }
+        Self {
+            store,
+            clock,
+            trusted_without_store: TRUSTED_WITHOUT_STORE,
+            state: Mutex::default(),
+            checking: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// Lets the last known list stand in for longer, for a server that takes data in: what a revoked key sent can be
+    /// left out later, what was turned away cannot be had again.
+    #[must_use]
+    pub fn trusted_without_store(mut self, span: TimeDelta) -> Self {
+        self.trusted_without_store = span;
+        self
     }
 
     /// The keys as of at most half a minute ago.
@@ -149,7 +164,7 @@ impl KeyStore {
             }
             Err(error) => {
                 state.failed_at = Some(now);
-                match state.trusted(now) {
+                match state.trusted(now, self.trusted_without_store) {
                     Some(seen) => {
                         tracing::warn!(error = %error, "the key list cannot be checked; going by the last one known");
                         seen.verdict()
@@ -168,7 +183,7 @@ impl KeyStore {
             return state.last.as_ref().map(Seen::verdict);
         }
         if state.failed_at.is_some_and(|at| within(at, now, RETRY_AFTER)) {
-            return Some(match state.trusted(now) {
+            return Some(match state.trusted(now, self.trusted_without_store) {
                 Some(seen) => seen.verdict(),
                 None => Err(Error::unavailable("the key list cannot be read from the store, so no key can be checked")),
             });
@@ -214,8 +229,8 @@ impl KeyStore {
 }
 
 impl State {
-    fn trusted(&self, now: DateTime<Utc>) -> Option<&Seen> {
-        self.last.as_ref().filter(|_| self.confirmed_at.is_some_and(|at| within(at, now, TRUSTED_WITHOUT_STORE)))
+    fn trusted(&self, now: DateTime<Utc>, span: TimeDelta) -> Option<&Seen> {
+        self.last.as_ref().filter(|_| self.confirmed_at.is_some_and(|at| within(at, now, span)))
     }
 }
 

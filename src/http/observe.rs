@@ -164,7 +164,7 @@ impl Drop for Ending {
             Some(ProblemType::Internal | ProblemType::Corrupt) => {
                 tracing::error!(status, ms, bytes, whole, key, detail, cause, "failed");
             }
-            Some(ProblemType::Unavailable | ProblemType::DeadlineExceeded) => {
+            Some(ProblemType::Unavailable | ProblemType::DeadlineExceeded | ProblemType::SpoolUnavailable) => {
                 tracing::warn!(status, ms, bytes, whole, key, detail, cause, "failed");
             }
             Some(_) => tracing::info!(status, ms, bytes, whole, key, detail, "refused"),

@@ -44,6 +44,11 @@ pub enum ProblemType {
     UriTooLong,
     HeadersTooLarge,
     TooLarge,
+    UnsupportedEncoding,
+    NothingTaken,
+    KeyReused,
+    Backlog,
+    SpoolUnavailable,
     Overloaded,
     Unavailable,
     DeadlineExceeded,
@@ -53,7 +58,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// All of them, for the documentation and its test.
-    pub const ALL: [ProblemType; 28] = [
+    pub const ALL: [ProblemType; 33] = [
         ProblemType::UnknownSymbol,
         ProblemType::UnknownDataset,
         ProblemType::MissingDay,
@@ -77,6 +82,11 @@ impl ProblemType {
         ProblemType::UriTooLong,
         ProblemType::HeadersTooLarge,
         ProblemType::TooLarge,
+        ProblemType::UnsupportedEncoding,
+        ProblemType::NothingTaken,
+        ProblemType::KeyReused,
+        ProblemType::Backlog,
+        ProblemType::SpoolUnavailable,
         ProblemType::Overloaded,
         ProblemType::Unavailable,
         ProblemType::DeadlineExceeded,
@@ -114,6 +124,17 @@ impl ProblemType {
                 ("headers-too-large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large")
             }
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "Too much at once"),
+            Self::UnsupportedEncoding => {
+                ("unsupported-encoding", StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported Content-Encoding")
+            }
+            Self::NothingTaken => ("nothing-taken", StatusCode::UNPROCESSABLE_ENTITY, "No document was taken"),
+            Self::KeyReused => {
+                ("idempotency-key-reused", StatusCode::UNPROCESSABLE_ENTITY, "Idempotency-Key used for another body")
+            }
+            Self::Backlog => ("backlog", StatusCode::TOO_MANY_REQUESTS, "As much waits as may wait"),
+            Self::SpoolUnavailable => {
+                ("spool-unavailable", StatusCode::SERVICE_UNAVAILABLE, "Cannot be written down now")
+            }
             Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE, "Too busy"),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "The lake cannot be reached"),
             Self::DeadlineExceeded => ("deadline-exceeded", StatusCode::SERVICE_UNAVAILABLE, "Took too long"),
@@ -139,7 +160,8 @@ impl ProblemType {
     fn retry_after_secs(self) -> Option<u32> {
         match self {
             Self::Overloaded => Some(1),
-            Self::Unavailable | Self::DeadlineExceeded => Some(5),
+            Self::Unavailable | Self::DeadlineExceeded | Self::SpoolUnavailable => Some(5),
+            Self::Backlog => Some(15),
             _ => None,
         }
     }

@@ -1,8 +1,9 @@
 //! The spine every room stands on: where bytes live and how they become trusted partitions.
 //!
-//! Captures go in through [`journal`], a room turns them into rows, [`partition`] writes Parquet, [`publish`] makes it
-//! visible atomically with its [`manifest`], [`cache`] brings files near readers, [`verify`] re-reads everything.
-//! [`layout`] spells every path and nobody else does. Nothing here knows what a greek or a profile is.
+//! Captures go in through [`journal`] (a server that takes posts writes them down in a [`spool`] first), a room turns
+//! them into rows, [`partition`] writes Parquet, [`publish`] makes it visible atomically with its [`manifest`], [`cache`]
+//! brings files near readers, [`verify`] re-reads everything. [`layout`] spells every path and nobody else does. Nothing
+//! here knows what a greek or a profile is.
 
 pub mod cache;
 pub mod catalog;
@@ -21,6 +22,7 @@ pub mod promise;
 pub mod publish;
 pub mod records;
 pub mod row_groups;
+pub mod spool;
 pub mod status;
 pub mod store;
 pub mod unstored;

@@ -287,7 +287,6 @@ fn old_and_new_days_are_read_together_by_duckdb() {
 
 /// Contract §4: `export` over both days is one stream with one schema, and what a day's file does not have is null.
 #[test]
-#[ignore = "the route is not there yet"]
 fn an_export_over_old_and_new_days_has_nulls_where_a_greek_was_not() {
     let lake = Lake::in_folder();
     grown(&lake);

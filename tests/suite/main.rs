@@ -1,6 +1,6 @@
 //! The tests from outside, as one program: the built binary, whole lakes on disk and on S3, and the project's own rules.
 
-mod captures;
+mod capture;
 mod chains;
 mod cli;
 mod compact;
@@ -18,6 +18,7 @@ mod pitlake_binary;
 mod prove;
 mod pull;
 mod quality;
+mod received;
 mod s3_server;
 mod server;
 mod status;

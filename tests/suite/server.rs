@@ -42,6 +42,11 @@ impl Server {
     pub fn run(mut command: Command, more: &[&str]) -> Self {
         let cache = tempfile::tempdir().expect("a folder");
         command.args(["serve", "--listen", "127.0.0.1:0", "--cache-dir"]).arg(cache.path()).args(more);
+        Self::start(command, cache)
+    }
+
+    /// Starts a command that says its address on its first line; `cache` goes when the server does.
+    pub fn start(mut command: Command, cache: tempfile::TempDir) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the server starts");
         let log = Arc::new(Log::default());
@@ -90,6 +95,17 @@ impl Server {
     /// SIGTERM, as an orchestrator sends it.
     pub fn terminate(&self) {
         let sent = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
+        assert!(sent.expect("a shell").success());
+    }
+
+    /// kill -9.
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// kill -9, while others still speak to it.
+    pub fn kill_now(&self) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -KILL {}", self.child.id())]).status();
         assert!(sent.expect("a shell").success());
     }
 

@@ -75,8 +75,21 @@ impl Connection {
     /// `Unavailable` for any status but 200, with what the answer says, and for an answer that breaks off.
     pub fn get(&mut self, path: &str, sink: &mut impl Sink) -> Result<Arrival> {
         let question = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        self.ask(path, question.as_bytes(), sink)
+    }
+
+    /// Sends `body` to `path` and passes the answer's body on to `sink`.
+    ///
+    /// # Errors
+    /// As [`Connection::get`].
+    pub fn post(&mut self, path: &str, body: &[u8], sink: &mut impl Sink) -> Result<Arrival> {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", self.address, body.len());
+        self.ask(path, &[head.as_bytes(), body].concat(), sink)
+    }
+
+    fn ask(&mut self, path: &str, question: &[u8], sink: &mut impl Sink) -> Result<Arrival> {
         let began = Instant::now();
-        self.stream.write_all(question.as_bytes()).map_err(|error| broken(path, error.to_string()))?;
+        self.stream.write_all(question).map_err(|error| broken(path, error.to_string()))?;
         let (status, length) = self.head(path)?;
         let mut first_byte = None;
         if status != 200 {

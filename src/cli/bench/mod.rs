@@ -2,11 +2,12 @@
 //! `scripts/bench-peers`. What is measured is this very binary, as child processes with its defaults, on a generated day;
 //! nothing outside its own temporary folder and `--lake-dir` is touched.
 //!
-//! [`workload`] is the day and the questions, [`program`] starts ourselves, [`compaction`], [`answers`], [`crowd`] and [`peer`]
-//! measure, [`table`] shows. Client and server share the machine's cores, so figures are of both together.
+//! [`workload`] is the day and the questions, [`program`] starts ourselves, [`compaction`], [`answers`], [`crowd`], [`capture`]
+//! and [`peer`] measure, [`table`] shows. Client and server share the machine's cores, so figures are of both together.
 
 mod answers;
 mod body;
+mod capture;
 mod client;
 mod compaction;
 mod crowd;
@@ -143,6 +144,8 @@ fn measure(args: &BenchArgs, interrupt: &Interrupt) -> Result<Report> {
     if args.year {
         rows.append(&mut a_year(args, &program, folder, effort)?);
     }
+    say("posts to the capture server");
+    rows.append(&mut capture::measure(&program, folder)?);
     interrupt.check()?;
     say("DuckDB, the peer");
     rows.push(peer::measure(interrupt, &workload, &capture, folder, effort.repeat)?);

@@ -1,5 +1,6 @@
-//! `pitlake serve` as a child process on a free port of this machine.
+//! `pitlake serve` or `pitlake capture listen` as a child process on a free port of this machine.
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -27,15 +28,22 @@ impl Server {
     /// `Unavailable` with the end of its log when it does not say so in time.
     pub fn start(program: &Program, lake: &Path, cache: &Path) -> Result<Self> {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--cache-dir"].map(AsRef::as_ref);
-        let arguments = [&arguments[..], &[cache.as_os_str()]].concat();
-        let (process, stdout) = program.start_talking(lake, &arguments)?;
+        Self::start_with(program, lake, &[&arguments[..], &[cache.as_os_str()]].concat())
+    }
+
+    /// Starts the program with these arguments, whose first line of output says where it listens.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_with(program: &Program, lake: &Path, arguments: &[&OsStr]) -> Result<Self> {
+        let (process, stdout) = program.start_talking(lake, arguments)?;
         let said = first_line(stdout)?;
         let address = said.trim().strip_prefix("http://").and_then(|address| address.parse().ok());
         match address {
             Some(address) => Ok(Self { process, address }),
             None => {
                 let log = process.last_words();
-                Err(Error::unavailable(format!("`pitlake serve` did not start: it said {:?}; {log}", said.trim())))
+                Err(Error::unavailable(format!("the server did not start: it said {:?}; {log}", said.trim())))
             }
         }
     }

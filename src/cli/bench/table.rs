@@ -16,6 +16,8 @@ pub enum Unit {
     Mebibytes,
     BytesPerRow,
     Failures,
+    PostsPerSecond,
+    SyncsPerPost,
 }
 
 impl Unit {
@@ -30,6 +32,8 @@ impl Unit {
             Unit::Mebibytes => " MiB",
             Unit::BytesPerRow => " B/row",
             Unit::Failures => " failed",
+            Unit::PostsPerSecond => " posts/s",
+            Unit::SyncsPerPost => " syncs/post",
         }
     }
 }

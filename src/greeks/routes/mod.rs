@@ -3,6 +3,7 @@
 
 mod aggregate;
 mod asked;
+pub mod capture;
 mod day;
 mod export;
 mod live;

@@ -17,7 +17,15 @@ mod write;
 
 pub use line::{Body, Line, Note, parse_line};
 pub use read::{Chunk, chunks, digests};
-pub use write::{Counts, Writer};
+pub use write::{Counts, Stored, Writer};
 
 /// What one document hashes to; 128 bits of a sha256 are enough to tell documents apart.
 pub type DocumentDigest = [u8; 16];
+
+/// The digest of one document as it stands in a capture.
+pub fn digest(document: &[u8]) -> DocumentDigest {
+    use sha2::Digest as _;
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&sha2::Sha256::digest(document)[..16]);
+    digest
+}

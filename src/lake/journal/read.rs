@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::io::Read;
 
 use bytes::{Buf, Bytes};
-use sha2::{Digest, Sha256};
 
-use super::DocumentDigest;
 use super::line::{Body, parse_line};
+use super::{DocumentDigest, digest};
 use crate::{Error, Result};
 
 const CHUNK_BYTES: usize = 4 << 20;
@@ -74,9 +73,7 @@ pub fn digests(compressed: Bytes) -> Result<HashSet<DocumentDigest>> {
     for chunk in chunks(compressed) {
         for line in chunk?.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             if let Body::Document(document) = parse_line(line)?.body {
-                let mut digest = [0; 16];
-                digest.copy_from_slice(&Sha256::digest(document)[..16]);
-                digests.insert(digest);
+                digests.insert(digest(document));
             }
         }
     }

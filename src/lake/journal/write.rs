@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -24,7 +24,7 @@ const OPEN_ENCODERS: usize = 12;
 const REFUSED_TEXT_BYTES: usize = 1 << 20;
 
 /// What an ingest did: the object that `ingest --json` prints.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Captures newly stored.
     pub captures: u64,
@@ -49,6 +49,14 @@ struct RejectedLine<'a> {
 }
 
 type Partition = (Symbol, TradingDate);
+
+/// A capture that is in the lake, by whichever of our puts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub symbol: Symbol,
+    pub date: TradingDate,
+    pub id: String,
+}
 
 /// Collects one input's documents by symbol and trading date in a temporary folder, in constant memory.
 pub struct Writer {
@@ -204,6 +212,39 @@ impl Writer {
         Ok(counts)
     }
 
+    /// Puts everything into the lake without looking at what is there, for a caller who has left out what captures hold
+    /// already. Refused input first. Doing it again puts the same objects, so that nothing is there twice.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn put(mut self, store: &Store) -> Result<Vec<Stored>> {
+        self.put_rejected(store, None).await?;
+        let mut captures = Vec::new();
+        for ((symbol, date), spill) in std::mem::take(&mut self.spills) {
+            if spill.documents == 0 {
+                continue;
+            }
+            let Finished { path, id, .. } = spill.finish()?;
+            self.put_capture(store, &self.capture_key(&symbol, date, &id), &path).await?;
+            std::fs::remove_file(&path).map_err(io)?;
+            captures.push(Stored { symbol, date, id });
+        }
+        Ok(captures)
+    }
+
+    fn capture_key(&self, symbol: &Symbol, date: TradingDate, id: &str) -> String {
+        Key::Capture { dataset: self.dataset.clone(), symbol: symbol.clone(), date, id: id.to_owned() }.to_string()
+    }
+
+    /// Whether the capture is new.
+    async fn put_capture(&self, store: &Store, key: &str, path: &std::path::Path) -> Result<bool> {
+        match store.put_file(key, path, PutWhen::Absent).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn store_capture(
         &self,
         store: &Store,
@@ -214,8 +255,7 @@ impl Writer {
     ) -> Result<(u64, u64)> {
         let Finished { path, id, digests } = finished;
         let all: u64 = digests.iter().map(|(_, rows)| rows).sum();
-        let key =
-            Key::Capture { dataset: self.dataset.clone(), symbol: symbol.clone(), date, id: id.to_owned() }.to_string();
+        let key = self.capture_key(symbol, date, id);
         let there: Vec<_> = store.list(&prefix::captures_on(&self.dataset, symbol, date)).try_collect().await?;
         if there.iter().any(|object| object.key == key) {
             return Ok((0, all));
@@ -228,25 +268,35 @@ impl Writer {
         for (digest, rows) in digests {
             if held.insert(*digest) { new += rows } else { known += rows }
         }
-        match store.put_file(&key, path, PutWhen::Absent).await {
-            Ok(_) => {
-                *captures += 1;
-                Ok((new, known))
-            }
-            Err(error) if error.kind() == ErrorKind::Conflict => Ok((0, all)),
-            Err(error) => Err(error),
+        if self.put_capture(store, &key, path).await? {
+            *captures += 1;
+            Ok((new, known))
+        } else {
+            Ok((0, all))
         }
     }
 
     async fn store_rejected(&mut self, store: &Store) -> Result<()> {
+        if self.rejected.is_none() {
+            return Ok(());
+        }
+        let mut there = HashSet::new();
+        let mut listed = store.list(&prefix::rejected(&self.dataset));
+        while let Some(object) = listed.try_next().await? {
+            if let Ok(Key::Rejected { id, .. }) = object.key.parse() {
+                there.insert(id);
+            }
+        }
+        self.put_rejected(store, Some(&there)).await
+    }
+
+    /// Puts the refused input unless one of `there` is the same, received on whichever date.
+    async fn put_rejected(&mut self, store: &Store, there: Option<&HashSet<String>>) -> Result<()> {
         let (Some(encoder), Some(date)) = (self.rejected.take(), self.rejected_on) else { return Ok(()) };
         encoder.finish().map_err(io)?;
         let id = hex::encode(&self.rejected_identity.clone().finalize()[..16]);
-        let mut there = store.list(&prefix::rejected(&self.dataset));
-        while let Some(object) = there.try_next().await? {
-            if matches!(object.key.parse(), Ok(Key::Rejected { id: stored, .. }) if stored == id) {
-                return Ok(());
-            }
+        if there.is_some_and(|there| there.contains(&id)) {
+            return Ok(());
         }
         let bytes = std::fs::read(self.folder.path().join("rejected.zst")).map_err(io)?;
         let key = Key::Rejected { dataset: self.dataset.clone(), date, id }.to_string();

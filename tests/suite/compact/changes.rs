@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::captures::{at, received};
 use crate::pitlake_binary::{Lake, nested, on_every_store};
+use crate::received::{at, received};
 
 on_every_store!(
     a_correction_says_what_it_moved,

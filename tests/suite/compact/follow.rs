@@ -11,8 +11,8 @@ use pitlake::lake::store::{Store, StoreOptions};
 use pitlake::market::{FixedClock, Instruments};
 use serde_json::{Value, json};
 
-use crate::captures::{at, block_on, received, received_of};
 use crate::pitlake_binary::{Lake, nested, on_every_store};
+use crate::received::{at, block_on, received, received_of};
 use crate::s3_server::{Fault, S3Server};
 
 on_every_store!(

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::captures::{at, received};
 use crate::pitlake_binary::{Lake, days, nested, on_every_store};
+use crate::received::{at, received};
 use crate::server::{Reply, Server};
 
 on_every_store!(

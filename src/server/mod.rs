@@ -1,4 +1,7 @@
-//! Puts the rooms' routers together and runs them: the only place that knows every room. Called by `serve` and `demo`.
+//! Puts the rooms' routers together and runs them: the only place that knows every room. Called by `serve` and `demo`; the
+//! server that takes captures in is [`capture`].
+
+pub mod capture;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -184,13 +187,18 @@ async fn metrics() {}
     responses((status = 200, description = "status, version, and whether the lake is reachable"))
 )]
 async fn health(State(context): State<Context>) -> Response {
-    let checked = tokio::time::timeout(std::time::Duration::from_secs(3), context.store.check()).await;
-    let lake = match checked {
+    let lake = reachable(&context.store).await;
+    Json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "lake": lake})).into_response()
+}
+
+/// Whether the lake answers within three seconds, and if not, why.
+async fn reachable(store: &Store) -> serde_json::Value {
+    let checked = tokio::time::timeout(std::time::Duration::from_secs(3), store.check()).await;
+    match checked {
         Ok(Ok(())) => json!({"reachable": true}),
         Ok(Err(error)) => json!({"reachable": false, "detail": error.detail()}),
         Err(_) => json!({"reachable": false, "detail": "the store did not answer within 3 seconds"}),
-    };
-    Json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "lake": lake})).into_response()
+    }
 }
 
 /// Numbers of the cache, the decoded row groups and the engine, read when Prometheus asks.

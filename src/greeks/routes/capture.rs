@@ -1,0 +1,301 @@
+//! `POST /capture/v1/greeks`: takes documents, answers when they are on disk. Put behind keys by the capture server; it writes
+//! to nothing but the spool.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Error;
+use crate::greeks::post::{self, BODY_BYTES, PLAIN_BYTES, Unread};
+use crate::greeks::record::GREEKS;
+use crate::http::auth::Access;
+use crate::http::keys::Scope;
+use crate::http::problem::{Problem, ProblemDocument, ProblemType};
+use crate::lake::spool::{Post, PostKey, Receipt, Room, Spool, Unwritten};
+use crate::market::{Instruments, SharedClock, Symbol};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const LONGEST_KEY: usize = 255;
+/// A client that takes longer to send a body is not sending.
+const SENDING: Duration = Duration::from_secs(60);
+/// Asked for when a body does not say its length.
+const FIRST_ROOM: u64 = 64 << 10;
+
+/// What the route works with.
+#[derive(Clone)]
+pub struct Intake {
+    pub spool: Spool,
+    pub instruments: Arc<Instruments>,
+    pub clock: SharedClock,
+}
+
+/// This room's capture routes.
+pub fn router() -> OpenApiRouter<Intake> {
+    OpenApiRouter::new().routes(routes!(take))
+}
+
+/// What became of a post.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Taken {
+    /// Always 0: captures are made of all posts of a minute.
+    pub captures: u64,
+    /// Documents taken, those that were there already among them.
+    pub documents: u64,
+    /// Rows newly written down.
+    pub rows: u64,
+    /// Rows of documents that were there already.
+    pub duplicates: u64,
+    /// Documents refused.
+    pub refused: u64,
+    /// Why: the first ten.
+    pub reasons: Vec<Reason>,
+}
+
+/// Why a document was refused.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Reason {
+    /// A stable name of the fault, such as `strike_not_positive`.
+    pub code: String,
+    /// Document and line in the body.
+    pub place: String,
+    /// The field to blame, when there is one.
+    pub field: Option<String>,
+    /// What is wrong and what to do.
+    pub reason: String,
+}
+
+impl Taken {
+    fn of(receipt: &Receipt) -> Self {
+        let counts = receipt.counts;
+        let reasons = receipt.reasons.iter().map(|note| Reason {
+            code: note.code.clone(),
+            place: note.place.clone(),
+            field: note.field.clone(),
+            reason: note.reason.clone(),
+        });
+        Self {
+            captures: counts.captures,
+            documents: counts.documents,
+            rows: counts.rows,
+            duplicates: counts.duplicates,
+            refused: counts.refused,
+            reasons: reasons.collect(),
+        }
+    }
+}
+
+/// Takes documents of dealer exposures. A 200 means that they are on disk, synced, and will be in the lake, each once.
+///
+/// Both shapes, as JSON lines, pretty-printed, in one array, or as CSV; plain, gzip or zstd. Documents are taken one by one:
+/// `refused` counts those that were not, and 422 is the answer when none was. Asking again is safe: a document that is
+/// there already is counted among `duplicates`, and with the same `Idempotency-Key` the answer is the same as before. A 429
+/// or 503 means that nothing was taken; ask again after `Retry-After` seconds.
+#[utoipa::path(
+    post, path = "/capture/v1/greeks", tag = "capture",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a retry known: the same key with the same body gets the same answer for 24 hours")),
+    request_body(content(
+        ("application/x-ndjson"), ("application/json"), ("text/csv"),
+    ), description = "At most 32 MiB as sent and 256 MiB unpacked; a key needs the scope `capture` and every symbol in it"),
+    responses(
+        (status = 200, body = Taken),
+        (status = 400, body = ProblemDocument, description = "The body cannot be read at all"),
+        (status = 401, body = ProblemDocument),
+        (status = 403, body = ProblemDocument, description = "The key lacks the scope or a symbol; nothing was taken"),
+        (status = 413, body = ProblemDocument),
+        (status = 415, body = ProblemDocument),
+        (status = 422, body = ProblemDocument, description = "No document was taken, with counts and reasons; or the Idempotency-Key came before with another body"),
+        (status = 429, body = ProblemDocument, description = "As much waits as may wait; nothing was taken"),
+        (status = 503, body = ProblemDocument, description = "Cannot be written down now; nothing was taken"),
+    )
+)]
+async fn take(
+    State(intake): State<Intake>,
+    access: Access,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    access.require_dataset(Scope::Capture, GREEKS)?;
+    let key = idempotency_key(&headers)?;
+    let announced = content_length(&headers);
+    if announced.is_some_and(|length| length > BODY_BYTES as u64) {
+        return Err(too_large("as sent", BODY_BYTES as u64));
+    }
+    let mut room = intake.spool.room(announced.unwrap_or(FIRST_ROOM)).ok_or_else(busy)?;
+    let body = received(body).await?;
+    if !room.grow_to(body.len() as u64) {
+        return Err(busy());
+    }
+    check_encoding(&headers, &body)?;
+    let post_key = key.map(|key| post_key(&access, &key, &body));
+    let (mut post, room) = read(&intake, body, room).await?;
+    post.key = post_key;
+    for symbol in symbols(&post) {
+        access.require(Scope::Capture, GREEKS, &symbol)?;
+    }
+    if post.documents.is_empty() && post.refused.is_empty() {
+        return Err(Problem::new(ProblemType::NothingTaken, "there is no document in the body; send at least one"));
+    }
+    let receipt = intake.spool.write_down(post, room).await.map_err(|unwritten| problem(unwritten, &intake.spool))?;
+    let taken = Taken::of(&receipt);
+    if taken.documents > 0 {
+        return Ok(Json(taken).into_response());
+    }
+    let first = taken.reasons.first().map(|first| format!(", the first ({}): {}", first.place, first.reason));
+    let detail = format!(
+        "all {} documents were refused{}; mend them and send them again",
+        taken.refused,
+        first.unwrap_or_default()
+    );
+    let mut refusal = Problem::new(ProblemType::NothingTaken, detail);
+    if let Ok(serde_json::Value::Object(members)) = serde_json::to_value(taken) {
+        for (member, value) in members {
+            refusal = refusal.with(&member, value);
+        }
+    }
+    Err(refusal)
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    let text = first.to_str().ok().filter(|text| (1..=LONGEST_KEY).contains(&text.len()));
+    match (text, values.next()) {
+        (Some(text), None) => Ok(Some(text.to_owned())),
+        _ => Err(Problem::new(
+            ProblemType::InvalidHeader,
+            "Idempotency-Key is sent once, with 1 to 255 characters of ASCII",
+        )),
+    }
+}
+
+/// Whose key it is, so that two clients that choose the same one do not meet.
+fn post_key(access: &Access, key: &str, body: &[u8]) -> PostKey {
+    let client = access.key_id().unwrap_or("this machine");
+    PostKey { id: Sha256::digest(format!("{GREEKS}\n{client}\n{key}")).into(), body: Sha256::digest(body).into() }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn received(body: Body) -> Result<Bytes, Problem> {
+    let whole = Limited::new(body, BODY_BYTES).collect();
+    match tokio::time::timeout(SENDING, whole).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large("as sent", BODY_BYTES as u64)),
+        Ok(Err(error)) => {
+            Err(Problem::new(ProblemType::InvalidRequest, "the body broke off before its end; send it again")
+                .caused_by(Error::invalid("a body broke off").caused_by(error)))
+        }
+        Err(_) => Err(Problem::new(
+            ProblemType::DeadlineExceeded,
+            "the body was not sent within a minute, nothing of it was taken; send less at once",
+        )),
+    }
+}
+
+/// What the header says must be what the bytes are. Without it they are looked at, as in a file.
+fn check_encoding(headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+    let Some(named) = headers.get(header::CONTENT_ENCODING) else { return Ok(()) };
+    let named = named.to_str().unwrap_or_default().trim().to_ascii_lowercase();
+    let start: &[u8] = match named.as_str() {
+        "" | "identity" => return Ok(()),
+        "gzip" | "x-gzip" => &[0x1f, 0x8b],
+        "zstd" => &[0x28, 0xb5, 0x2f, 0xfd],
+        _ => {
+            return Err(Problem::new(
+                ProblemType::UnsupportedEncoding,
+                "this Content-Encoding is not read; send gzip, zstd, or the body as it is",
+            )
+            .with("allowed", serde_json::json!(["gzip", "zstd", "identity"])));
+        }
+    };
+    if body.starts_with(start) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ProblemType::InvalidRequest,
+        format!("Content-Encoding says {named} and the body is not; leave the header out or pack the body"),
+    ))
+}
+
+async fn read(intake: &Intake, body: Bytes, mut room: Room) -> Result<(Post, Room), Problem> {
+    let (instruments, clock) = (Arc::clone(&intake.instruments), Arc::clone(&intake.clock));
+    let read = tokio::task::spawn_blocking(move || {
+        post::read(body, &instruments, clock.as_ref(), &mut room).map(|post| (post, room))
+    });
+    match read.await {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(Unread::TooLarge)) => Err(too_large("unpacked", PLAIN_BYTES)),
+        Ok(Err(Unread::Busy)) => Err(busy()),
+        Ok(Err(Unread::Invalid(error))) => Err(Problem::from(error)),
+        Err(panic) => Err(Problem::from(Error::internal("reading a post failed").caused_by(panic))),
+    }
+}
+
+fn symbols(post: &Post) -> Vec<Symbol> {
+    let mut symbols: Vec<Symbol> = Vec::new();
+    let documents = post.documents.iter().map(|document| &document.home.symbol);
+    let refused = post.refused.iter().filter_map(|refused| Some(&refused.home.as_ref()?.0));
+    for symbol in documents.chain(refused) {
+        if !symbols.contains(symbol) {
+            symbols.push(symbol.clone());
+        }
+    }
+    symbols
+}
+
+fn too_large(how: &str, most_bytes: u64) -> Problem {
+    let detail = format!("a body has at most {} MiB {how}; send it in several posts", most_bytes >> 20);
+    Problem::new(ProblemType::TooLarge, detail).with("max_bytes", most_bytes)
+}
+
+fn busy() -> Problem {
+    Problem::new(
+        ProblemType::Backlog,
+        "as many posts are under way as fit into memory, nothing of this one was taken; send it again in a second",
+    )
+    .retry_after(1)
+}
+
+fn problem(unwritten: Unwritten, spool: &Spool) -> Problem {
+    match unwritten {
+        Unwritten::Full => {
+            let backlog = spool.backlog();
+            Problem::new(
+                ProblemType::Backlog,
+                "the spool is full because the lake's store has not taken what waits in it; nothing of this post was taken, send it again later",
+            )
+            .with("spool_bytes", backlog.bytes)
+        }
+        Unwritten::TooLarge { most_bytes } => Problem::new(
+            ProblemType::TooLarge,
+            format!("the post is more than the whole spool may hold ({} MiB); send it in several posts", most_bytes >> 20),
+        )
+        .with("max_bytes", most_bytes),
+        Unwritten::KeyReused => Problem::new(
+            ProblemType::KeyReused,
+            "this Idempotency-Key came before with another body; give every new body a key of its own",
+        ),
+        Unwritten::Failed(why) => Problem::new(
+            ProblemType::SpoolUnavailable,
+            "the server's disk did not take the post (is it full?), nothing of it counts; send it again in a few seconds",
+        )
+        .caused_by(Error::unavailable(why)),
+        Unwritten::Stopping => {
+            Problem::new(ProblemType::SpoolUnavailable, "the server is stopping; send it again in a few seconds")
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Posts that came with a key of their own, and the receipts they got: a retry gets the same one. Bounded. Pure.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::frame::{Framer, Head};
+use super::{PostKey, Receipt};
+use crate::Result;
+
+/// Remembered at once; the oldest goes first. A retry after that is still known by what its documents say.
+const MOST: usize = 65_536;
+const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
+
+#[derive(Debug, Clone)]
+struct Given {
+    body: [u8; 32],
+    at: DateTime<Utc>,
+    receipt: Arc<Receipt>,
+}
+
+/// The table of receipts.
+#[derive(Debug, Default)]
+pub struct Answers {
+    given: HashMap<[u8; 32], Given>,
+    order: VecDeque<([u8; 32], DateTime<Utc>)>,
+}
+
+/// What a key means for a post.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// Never seen, or long forgotten.
+    First,
+    /// The same post again.
+    Again(Arc<Receipt>),
+    /// The key came with another body.
+    Reused,
+}
+
+impl Answers {
+    pub fn asked(&self, key: &PostKey) -> Asked {
+        match self.given.get(&key.id) {
+            None => Asked::First,
+            Some(given) if given.body == key.body => Asked::Again(Arc::clone(&given.receipt)),
+            Some(_) => Asked::Reused,
+        }
+    }
+
+    pub fn give(&mut self, key: &PostKey, at: DateTime<Utc>, receipt: Arc<Receipt>) {
+        if self.given.insert(key.id, Given { body: key.body, at, receipt }).is_none() {
+            self.order.push_back((key.id, at));
+        }
+        while let Some((id, given_at)) = self.order.front().copied()
+            && (self.order.len() > MOST || at - given_at > KEPT_FOR)
+        {
+            self.order.pop_front();
+            self.given.remove(&id);
+        }
+    }
+
+    /// Takes back what was not written down after all.
+    pub fn take_back(&mut self, key: &PostKey) {
+        self.given.remove(&key.id);
+        self.order.retain(|(id, _)| *id != key.id);
+    }
+
+    /// All of them as frames of segment 0.
+    pub fn to_frames(&self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        for (id, _) in &self.order {
+            if let Some(given) = self.given.get(id) {
+                let head = Head::Answered { id: *id, body: given.body, at: given.at };
+                Framer { segment: 0, start: 0, out: &mut out }.answered(&head, &receipt_json(&given.receipt)?)?;
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// The receipt as a frame's body.
+pub fn receipt_json(receipt: &Receipt) -> Result<Vec<u8>> {
+    serde_json::to_vec(receipt)
+        .map_err(|error| crate::Error::internal("a receipt could not be written down").caused_by(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::journal::Counts;
+
+    fn key(id: u8, body: u8) -> PostKey {
+        PostKey { id: [id; 32], body: [body; 32] }
+    }
+
+    fn receipt(documents: u64) -> Arc<Receipt> {
+        Arc::new(Receipt { counts: Counts { documents, ..Counts::default() }, reasons: Vec::new() })
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_body_for_a_day() {
+        let noon: DateTime<Utc> = "2025-01-15T12:00:00Z".parse().unwrap();
+        let mut answers = Answers::default();
+        assert_eq!(answers.asked(&key(1, 1)), Asked::First);
+        answers.give(&key(1, 1), noon, receipt(3));
+        assert_eq!(answers.asked(&key(1, 1)), Asked::Again(receipt(3)));
+        assert_eq!(answers.asked(&key(1, 2)), Asked::Reused);
+        answers.give(&key(2, 2), noon + TimeDelta::hours(24), receipt(4));
+        assert_eq!(answers.asked(&key(1, 1)), Asked::Again(receipt(3)));
+        answers.give(&key(3, 3), noon + TimeDelta::hours(25), receipt(5));
+        assert_eq!(answers.asked(&key(1, 1)), Asked::First);
+        answers.take_back(&key(3, 3));
+        assert_eq!(answers.asked(&key(3, 3)), Asked::First);
+        assert_eq!(answers.asked(&key(2, 2)), Asked::Again(receipt(4)));
+    }
+
+    #[test]
+    fn the_oldest_goes_when_there_are_too_many() {
+        let noon: DateTime<Utc> = "2025-01-15T12:00:00Z".parse().unwrap();
+        let numbered = |number: u32| {
+            let mut id = [0; 32];
+            id[..4].copy_from_slice(&number.to_le_bytes());
+            PostKey { id, body: [0; 32] }
+        };
+        let mut answers = Answers::default();
+        for number in 0..=65_536 {
+            answers.give(&numbered(number), noon, receipt(1));
+        }
+        assert_eq!(answers.asked(&numbered(0)), Asked::First);
+        assert_eq!(answers.asked(&numbered(1)), Asked::Again(receipt(1)));
+    }
+}

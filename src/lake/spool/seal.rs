@@ -1,0 +1,210 @@
+//! Sealing: closed segments become captures, in the lake before they are gone from this disk. Whatever is put is first
+//! compared with what the day's captures hold, so that a crash between the put and the removal, an answer that was lost, or
+//! another grouping after a restart never puts a document twice.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+
+use super::backlog::{Tally, Waiting};
+use super::commit::refused_as;
+use super::folder::intact_length;
+use super::frame::{Frame, Head};
+use super::handle::{Sealed, Shared, Spool};
+use super::{Home, Refused};
+use crate::lake::journal::{self, DocumentDigest, Writer};
+use crate::lake::layout::{Key, prefix};
+use crate::{Error, ErrorKind, Result};
+
+/// Segments that are put together in one go have at most so many bytes.
+const BATCH_BYTES: u64 = 512 << 20;
+
+/// Closed segments read back, what is new of them written into captures that wait to be put.
+struct Batch {
+    /// By dataset.
+    writers: BTreeMap<Arc<str>, Writer>,
+    said: BTreeMap<Home, Vec<DocumentDigest>>,
+    answers: bool,
+    spoiled: BTreeSet<u64>,
+}
+
+impl Spool {
+    /// Puts into the lake what the spool holds. With `open_too` the open segment is closed first; without, only what was
+    /// closed before is tried again.
+    ///
+    /// # Errors
+    /// Those of the store: all that was not put is still in the spool.
+    pub async fn seal(&self, open_too: bool) -> Result<()> {
+        let _one_at_a_time = self.sealing.lock().await;
+        if open_too {
+            self.close_segment().await;
+        }
+        loop {
+            let segments = self.shared.segments.lock().closed(BATCH_BYTES);
+            if segments.is_empty() {
+                return Ok(());
+            }
+            let done = self.seal_batch(&segments).await;
+            self.shared.segments.lock().store_error = done.as_ref().err().map(|error| error.detail().to_owned());
+            if let Err(error) = done {
+                Tally::add(&self.shared.tally.failed_seals, 1);
+                return Err(error);
+            }
+        }
+    }
+
+    async fn seal_batch(&self, segments: &[(u64, Waiting)]) -> Result<()> {
+        for home in segments.iter().flat_map(|(_, waiting)| &waiting.homes).collect::<BTreeSet<_>>() {
+            self.read_captures(home).await?;
+        }
+        let numbers: Vec<u64> = segments.iter().map(|(number, _)| *number).collect();
+        let (shared, reading) = (Arc::clone(&self.shared), numbers.clone());
+        let Batch { writers, said, answers, spoiled } = blocking(move || Batch::read(&shared, &reading)).await?;
+        let mut sealed = Vec::new();
+        for (dataset, writer) in writers {
+            let captures = writer.put(&self.store).await?;
+            sealed.extend(captures.into_iter().map(|journal::Stored { symbol, date, id }| Sealed {
+                home: Home { dataset: Arc::clone(&dataset), symbol, date },
+                id,
+            }));
+        }
+        Tally::add(&self.shared.tally.captures, sealed.len() as u64);
+        {
+            let mut known = self.shared.known.lock();
+            for Sealed { home, id } in &sealed {
+                // What is in it is noted below.
+                known.read(home, id.clone(), HashSet::new());
+            }
+            for (home, digests) in said {
+                known.store(&home, digests);
+            }
+            known.forget();
+        }
+        let shared = Arc::clone(&self.shared);
+        blocking(move || remove(&shared, &numbers, answers, &spoiled)).await?;
+        if !sealed.is_empty() {
+            // Nobody has to follow.
+            let _ = self.sealed.send(Arc::new(sealed));
+        }
+        Ok(())
+    }
+
+    /// Reads those captures of a day that were not read before.
+    pub(super) async fn read_captures(&self, home: &Home) -> Result<()> {
+        let listed: Vec<_> =
+            self.store.list(&prefix::captures_on(&home.dataset, &home.symbol, home.date)).try_collect().await?;
+        let captures = listed.into_iter().filter_map(|object| match object.key.parse() {
+            Ok(Key::Capture { id, .. }) => Some((id, object.key)),
+            _ => None,
+        });
+        let unread = self.shared.known.lock().unread(home, captures.collect());
+        for (id, key) in unread {
+            let bytes = self.store.get(&key).await?.bytes;
+            let digests = match blocking(move || journal::digests(bytes)).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    tracing::error!(%error, key, "a capture is damaged; `pitlake verify` tells more. What it held may be put again");
+                    HashSet::new()
+                }
+                digests => digests?,
+            };
+            self.shared.known.lock().read(home, id, digests);
+        }
+        self.shared.known.lock().loaded(home);
+        Ok(())
+    }
+}
+
+impl Batch {
+    fn read(shared: &Shared, numbers: &[u64]) -> Result<Self> {
+        let mut batch =
+            Self { writers: BTreeMap::new(), said: BTreeMap::new(), answers: false, spoiled: BTreeSet::new() };
+        let mut seen: HashSet<(Home, DocumentDigest)> = HashSet::new();
+        for &number in numbers {
+            let bytes = shared.folder.read(number)?;
+            let mut failed = None;
+            let (_, spoiled) = intact_length(number, &bytes, |frame| {
+                if failed.is_none() {
+                    failed = batch.take(shared, frame, &mut seen).err();
+                }
+            });
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            if spoiled > 0 {
+                batch.spoiled.insert(number);
+            }
+        }
+        Ok(batch)
+    }
+
+    fn take(&mut self, shared: &Shared, frame: Frame<'_>, seen: &mut HashSet<(Home, DocumentDigest)>) -> Result<()> {
+        match frame.head {
+            Head::Document { home, received_at, rows } => {
+                if self.is_new(shared, &home, frame.digest, seen) {
+                    let (symbol, date) = (home.symbol, home.date);
+                    self.writer(&home.dataset)?.document(&symbol, date, received_at, frame.body, rows)?;
+                }
+            }
+            Head::Refused { dataset, home, received_at, note } => {
+                let refused = Refused { dataset, home, received_at, note, text: frame.body.to_vec() };
+                if let Some((home, digest)) = refused_as(&refused)
+                    && !self.is_new(shared, &home, digest, seen)
+                {
+                    return Ok(());
+                }
+                let Refused { dataset, home, received_at, note, text } = refused;
+                let writer = self.writer(&dataset)?;
+                match home {
+                    Some((symbol, date)) => writer.refuse(Some((&symbol, date)), received_at, note, &text)?,
+                    // The journal would note it in whichever capture is near, which is somebody else's.
+                    None => writer.keep_refused(received_at, &note, &text)?,
+                }
+            }
+            Head::Answered { .. } => self.answers = true,
+        }
+        Ok(())
+    }
+
+    fn is_new(
+        &mut self,
+        shared: &Shared,
+        home: &Home,
+        digest: DocumentDigest,
+        seen: &mut HashSet<(Home, DocumentDigest)>,
+    ) -> bool {
+        self.said.entry(home.clone()).or_default().push(digest);
+        seen.insert((home.clone(), digest)) && !shared.known.lock().is_stored(home, &digest)
+    }
+
+    fn writer(&mut self, dataset: &Arc<str>) -> Result<&mut Writer> {
+        if !self.writers.contains_key(dataset) {
+            self.writers.insert(Arc::clone(dataset), Writer::new(dataset)?);
+        }
+        self.writers.get_mut(dataset).ok_or_else(|| Error::internal("a capture vanished while it was written"))
+    }
+}
+
+/// The segments are in the lake: what outlives them is kept, then they go.
+fn remove(shared: &Shared, numbers: &[u64], answers: bool, spoiled: &BTreeSet<u64>) -> Result<()> {
+    if answers {
+        let frames = shared.answers.lock().to_frames()?;
+        shared.folder.keep_answers(&frames)?;
+    }
+    for &number in numbers {
+        if spoiled.contains(&number) {
+            let aside = shared.folder.put_aside(number)?;
+            tracing::error!(file = %aside.display(), "a segment with damage in the middle is kept for you to look at; what is intact of it is in the lake");
+        } else {
+            shared.folder.remove(number)?;
+        }
+        shared.segments.lock().waiting.remove(&number);
+    }
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal("work on the spool stopped").caused_by(error))?
+}
