@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::exit::Outcome;
 use super::serve::stopped;
 use super::settings::LakeArgs;
+use crate::greeks::compact::CompactOptions;
 use crate::lake::spool::SpoolOptions;
 use crate::market::SharedClock;
 use crate::server::bind;
@@ -43,6 +44,9 @@ struct ListenArgs {
     /// Disk for the spool, in MiB; posts beyond it are told 429
     #[arg(long, default_value_t = 4096, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
     max_spool: u64,
+    /// Compact in this process too, after each seal: what was posted can be read a moment later
+    #[arg(long)]
+    compact: bool,
     /// Requests answered at once; more are told 503 at once
     #[arg(long, default_value_t = 512, value_name = "N")]
     max_requests: usize,
@@ -59,6 +63,7 @@ pub async fn run(args: &CaptureArgs, lake: &LakeArgs, clock: SharedClock) -> Res
         },
         seal_every: Duration::from_secs(args.seal_every),
         max_requests: args.max_requests,
+        compact: args.compact.then(CompactOptions::default),
     };
     let listener = bind(&args.listen).await?;
     let server = CaptureServer::new(store, clock, options).await?;

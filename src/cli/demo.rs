@@ -62,11 +62,16 @@ pub async fn run(args: &DemoArgs, clock: SharedClock) -> Result<Outcome> {
 }
 
 /// Calls that work as pasted.
-fn calls(url: &str) -> [String; 5] {
+fn calls(url: &str) -> [String; 8] {
     [
         format!("curl -s '{url}/api/v1/greeks/SPY/coverage?start=2025-01-13&end=2025-01-17&format=csv'"),
         format!("curl -s '{url}/api/v1/greeks/SPY/2025-01-15?at=14:32&strike_min=580&strike_max=590&format=csv'"),
         format!("curl -s '{url}/api/v1/greeks/SPY/2025-01-15/aggregate?start_time=14:00&end_time=15:00'"),
+        format!("curl -s '{url}/api/v1/greeks/SPY/range?start=2025-01-13&end=2025-01-17'"),
+        format!(
+            "curl -s '{url}/api/v1/greeks/SPY/screen?start=2025-01-13&end=2025-01-17&greek=gamma&below=0&first=true'"
+        ),
+        format!("curl -s '{url}/api/v1/greeks/SPY/files?start=2025-01-13&end=2025-01-17&format=csv'"),
         format!("curl -s '{url}/api/v1/greeks/SPY/latest?greeks=gamma&format=ndjson' | head"),
         format!("curl -s '{url}/api/v1/greeks/SPY/2025-01-15?format=parquet' -o SPY-2025-01-15.parquet"),
     ]

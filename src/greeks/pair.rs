@@ -5,7 +5,7 @@ use crate::lake::cache::{Cache, Freshness};
 use crate::lake::head::{Partitions, ReadyPartition};
 use crate::lake::layout::PartitionId;
 use crate::market::{Symbol, TradingDate};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 use super::record::{GREEKS, GREEKS_BY_MINUTE};
 
@@ -32,7 +32,15 @@ pub async fn open(
 ) -> Result<Pair> {
     for _ in 0..attempts {
         let (day, minutes) = (PartitionId::day(GREEKS, symbol, date), PartitionId::day(GREEKS_BY_MINUTE, symbol, date));
-        let (day, minutes) = tokio::try_join!(partitions.open(&day, freshness), partitions.open(&minutes, freshness))?;
+        let (found, sums) = tokio::join!(partitions.open(&day, freshness), partitions.open(&minutes, freshness));
+        let (day, minutes) = match (found?, sums) {
+            // Sums are published before their day: asked for a moment too early, they are there by now.
+            (_, Err(error)) if error.kind() == ErrorKind::NotFound => {
+                cache.forget_missing(&minutes.data_key());
+                continue;
+            }
+            (found, sums) => (found, sums?),
+        };
         let (of_day, of_minutes) = (&day.head.content, &minutes.head.content);
         if of_day.captures == of_minutes.captures && of_day.calculation == of_minutes.calculation {
             return Ok(Pair { day, minutes });

@@ -83,15 +83,17 @@ impl Indexes {
         Manifest::parse(&self.cache.small(&key, Freshness::Open).await?.bytes, &key)
     }
 
-    /// The last day that the dataset has of the symbol; `None` when it has none.
+    /// The last day until `today` that the dataset has of the symbol; `None` when it has none. A document stamped in the future
+    /// lies under its date and is the present of nobody.
     ///
     /// # Errors
     /// As [`Indexes::year`].
-    pub async fn newest_day(&self, dataset: &str, symbol: &Symbol) -> Result<Option<TradingDate>> {
+    pub async fn newest_day(&self, dataset: &str, symbol: &Symbol, today: TradingDate) -> Result<Option<TradingDate>> {
         let catalog = self.catalog(dataset).await?;
-        for year in catalog.years(symbol).rev() {
+        for year in catalog.years(symbol).rev().filter(|year| *year <= today.year()) {
             let index = self.year(dataset, symbol, year, Freshness::Open).await?;
-            if let Some(day) = index.as_ref().and_then(|index| index.days.last()) {
+            let days = index.as_ref().map_or(&[][..], |index| &index.days);
+            if let Some(day) = days.iter().rfind(|day| day.date <= today) {
                 return Ok(Some(day.date));
             }
         }

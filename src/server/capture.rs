@@ -2,6 +2,7 @@
 //! lake. Called by `capture listen`. It answers no question about the lake.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -12,10 +13,12 @@ use axum::{Json, Router};
 use chrono::TimeDelta;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::greeks::compact::{CompactOptions, Compactor, Follower, Selection};
 use crate::greeks::routes::capture::{self, Intake};
 use crate::http::key_store::KeyStore;
 use crate::http::listen::{Listening, serve};
@@ -24,7 +27,7 @@ use crate::http::observe::{Observer, observed};
 use crate::http::request_id::RequestIds;
 use crate::http::{admission, auth, openapi, problem};
 use crate::lake::instruments;
-use crate::lake::spool::{Spool, SpoolOptions, Tally};
+use crate::lake::spool::{Sealed, Spool, SpoolOptions, Tally};
 use crate::lake::store::Store;
 use crate::market::SharedClock;
 use crate::{Error, Result};
@@ -46,6 +49,8 @@ pub struct CaptureOptions {
     pub seal_every: Duration,
     /// Requests answered at once; more are told 503 at once.
     pub max_requests: usize,
+    /// Whether this process compacts what it sealed, at once after each seal.
+    pub compact: Option<CompactOptions>,
 }
 
 /// A capture server ready to run.
@@ -54,6 +59,7 @@ pub struct CaptureServer {
     metrics: Arc<Metrics>,
     spool: Spool,
     seal_every: Duration,
+    follower: Option<Follower>,
 }
 
 #[derive(Clone)]
@@ -77,6 +83,10 @@ impl CaptureServer {
             .map_err(|error| Error::internal("the spool could not be opened").caused_by(error))??;
         let metrics = Arc::new(Metrics::new());
         watch(&metrics, &spool, &clock);
+        let follower = options.compact.map(|options| {
+            let (store, instruments, clock) = (store.clone(), Arc::clone(&instruments), Arc::clone(&clock));
+            Follower::new(Compactor { store, instruments, clock, options }, Selection::default())
+        });
         let keys = Arc::new(KeyStore::new(store.clone(), Arc::clone(&clock)).trusted_without_store(KEYS_TRUSTED));
         let places = admission::Places::new(options.max_requests, Arc::clone(&metrics));
         let intake = Intake { spool: spool.clone(), instruments, clock: Arc::clone(&clock) };
@@ -99,12 +109,7 @@ impl CaptureServer {
             .method_not_allowed_fallback(problem::no_such_method)
             .layer(from_fn(admission::sane_only));
         let observer = Arc::new(Observer { metrics: Arc::clone(&metrics), ids: RequestIds::new(clock.now()) });
-        Ok(Self { router: observed(router, observer), metrics, spool, seal_every: options.seal_every })
-    }
-
-    /// What is sealed can be followed there, by a compactor in this process say.
-    pub fn spool(&self) -> &Spool {
-        &self.spool
+        Ok(Self { router: observed(router, observer), metrics, spool, seal_every: options.seal_every, follower })
     }
 
     /// Serves until `shutdown`; then requests under way finish, and what is left is put into the lake if the store takes it
@@ -114,9 +119,23 @@ impl CaptureServer {
     /// Those of the listener.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         let stop = CancellationToken::new();
+        let sealed = self.spool.follow();
+        let failed = Arc::new(AtomicU64::new(0));
+        let shown = Arc::clone(&failed);
+        let help = "Partitions that could not be compacted";
+        self.metrics.watch("capture_failed_compactions", help, Watched::Counter, move || shown.load(Ordering::Relaxed));
         let sealing = tokio::spawn(seal_regularly(self.spool.clone(), self.seal_every, stop.clone()));
-        let served = serve(listener, self.router, shutdown, Listening::new(self.metrics)).await;
-        stop.cancel();
+        let serving = async {
+            let served = serve(listener, self.router, shutdown, Listening::new(self.metrics)).await;
+            stop.cancel();
+            served
+        };
+        let compacting = async {
+            if let Some(follower) = self.follower {
+                compact_what_is_sealed(follower, sealed, self.seal_every, &failed, &stop).await;
+            }
+        };
+        let (served, ()) = tokio::join!(serving, compacting);
         let last = async {
             // It ends by itself, and a panic in it is no reason to leave the rest unsealed.
             let _ = sealing.await;
@@ -157,6 +176,40 @@ async fn seal_regularly(spool: Spool, every: Duration, stop: CancellationToken) 
                 Some(pause)
             }
         };
+    }
+}
+
+/// A round after each seal, so that what was posted can be read a moment after it became a capture; and one every so often
+/// without any, since sessions close and others bring captures too. Killed anywhere it leaves nothing half done.
+async fn compact_what_is_sealed(
+    mut follower: Follower,
+    mut sealed: broadcast::Receiver<Arc<Vec<Sealed>>>,
+    every: Duration,
+    failed: &AtomicU64,
+    stop: &CancellationToken,
+) {
+    loop {
+        let outcomes = tokio::select! {
+            () = stop.cancelled() => return,
+            outcomes = follower.round() => outcomes,
+        };
+        for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+            failed.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(%error, "not compacted; it is tried again");
+        }
+        if follower.has_backlog() && outcomes.iter().all(Result::is_ok) {
+            continue;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            heard = sealed.recv() => match heard {
+                Ok(captures) => captures.iter().for_each(|sealed| follower.heard_of(&sealed.home.symbol, sealed.home.date)),
+                // What is recent is looked at all the same, and older days with the next sweep.
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return,
+            },
+            () = tokio::time::sleep(every) => {}
+        }
     }
 }
 

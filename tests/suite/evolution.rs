@@ -296,7 +296,7 @@ fn an_export_over_old_and_new_days_has_nulls_where_a_greek_was_not() {
     let rows: Vec<Value> = answer.text().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(rows.len(), 12);
     for (at, row) in rows.iter().enumerate() {
-        assert_eq!(row.as_object().map(serde_json::Map::len), Some(7), "{row}");
+        assert_eq!(row.as_object().map(serde_json::Map::len), Some(8), "the date, then a row's columns: {row}");
         let expected = if at < 6 { Value::Null } else { expected_speeds()[at - 6].clone() };
         assert_eq!(row["speed_exposure"], expected, "row {at}: {row}");
     }

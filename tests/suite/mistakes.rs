@@ -20,6 +20,7 @@ on_every_store!(
     a_refused_row_is_booked_on_its_own_symbol,
     a_refused_document_of_a_symbol_without_good_ones_degrades_nothing,
     an_expiration_missing_for_an_hour_degrades,
+    a_document_from_the_future_is_nobodys_present,
 );
 
 const DATE: &str = "2025-01-15";
@@ -283,4 +284,15 @@ fn an_expiration_missing_for_an_hour_degrades(lake: &Lake) {
     let (first, last) = (&holes[0]["timestamp"], &holes[holes.len() - 1]["timestamp"]);
     assert_eq!((first, last), (&json!("2025-01-15T16:00:00Z"), &json!("2025-01-15T16:59:00Z")));
     assert!(holes.iter().all(|hole| hole["expiration"] == "2025-01-24" && hole["strikes"] == 0 && hole["usual"] == 20));
+}
+
+/// `/latest` once took the last date that the lake had, whatever the source's clock was.
+fn a_document_from_the_future_is_nobodys_present(lake: &Lake) {
+    let future = nested("2199-01-15T14:32:00-05:00", "2199-01-17", Some(588.0), &[(580.0, 1, 1, 1)]);
+    publish(lake, &[&day(3, 0, 5)[..], &[future]].concat());
+    let server = Server::over(lake);
+    let latest = server.get("/api/v1/greeks/SPY/latest").ok().json();
+    assert_eq!((latest["date"].as_str(), latest["data"][0]["timestamp"].as_str()), (Some(DATE), Some(&*at(2, 0))));
+    // It is there for who asks for it by name.
+    server.get("/api/v1/greeks/SPY/2199-01-15").ok();
 }

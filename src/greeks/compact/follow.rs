@@ -59,13 +59,21 @@ pub struct Follower {
     owed: BTreeMap<Day, Seen>,
     /// When each symbol was swept last.
     swept: HashMap<Symbol, DateTime<Utc>>,
+    /// The earliest date that a symbol is known to have new captures for.
+    heard: HashMap<Symbol, TradingDate>,
 }
 
 impl Follower {
     pub fn new(compactor: Compactor, selection: Selection) -> Self {
         let shelf = Shelf::new(compactor.options.memory_bytes);
-        let (known, owed, swept) = (HashMap::new(), BTreeMap::new(), HashMap::new());
-        Self { compactor, selection, shelf, known, owed, swept }
+        let (known, owed, swept, heard) = (HashMap::new(), BTreeMap::new(), HashMap::new(), HashMap::new());
+        Self { compactor, selection, shelf, known, owed, swept, heard }
+    }
+
+    /// A capture of that day was put just now: the next round looks at it, be it as old as it may.
+    pub fn heard_of(&mut self, symbol: &Symbol, date: TradingDate) {
+        let earliest = self.heard.entry(symbol.clone()).or_insert(date);
+        *earliest = date.min(*earliest);
     }
 
     /// The parsed captures it holds.
@@ -170,7 +178,8 @@ impl Follower {
         };
         let listings = symbols.into_iter().map(|(symbol, sources)| {
             let due = self.swept.get(&symbol).is_none_or(|swept| now - *swept >= SWEEP_EVERY || now < *swept);
-            let from = (!due).then(|| self.recent(&symbol, now));
+            let recent = self.recent(&symbol, now);
+            let from = (!due).then(|| self.heard.get(&symbol).map_or(recent, |heard| recent.min(*heard)));
             (symbol, sources, from)
         });
         let listings: Vec<_> = listings.collect();
@@ -191,6 +200,7 @@ impl Follower {
                     continue;
                 }
             };
+            self.heard.remove(&symbol);
             if is_sweep {
                 self.swept.insert(symbol, now);
             }

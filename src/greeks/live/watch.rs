@@ -117,8 +117,8 @@ fn pause(context: &Context, instrument: &Instrument, options: &LiveOptions, stat
 
 /// The newest day, the same view again when it was not republished.
 async fn look(context: &Context, instrument: &Instrument, before: Option<&Arc<View>>) -> Result<Option<Arc<View>>> {
-    let newest = context.indexes.newest_day(GREEKS, &instrument.symbol).await?;
     let today = instrument.trading_date_of(context.clock.now());
+    let newest = context.indexes.newest_day(GREEKS, &instrument.symbol, today).await?;
     let begun = instrument.session(today).is_some_and(|session| session.open <= context.clock.now());
     // A day's partition is there a moment before the year's index names it.
     let ahead = (begun && newest.is_none_or(|newest| newest < today)).then_some(today);

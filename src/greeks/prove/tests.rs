@@ -4,8 +4,12 @@ use super::*;
 use crate::market::Instruments;
 
 fn call(text: &str) -> Call {
+    call_about(&Instruments::builtin(), text)
+}
+
+fn call_about(instruments: &Instruments, text: &str) -> Call {
     let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
-    match Call::read(&format!("/api/v1/greeks/{path}"), query, &Instruments::builtin()).unwrap() {
+    match Call::read(&format!("/api/v1/greeks/{path}"), query, instruments).unwrap() {
         Reading::Provable(call) => *call,
         other => panic!("{text}: {other:?}"),
     }
@@ -115,7 +119,8 @@ ORDER BY date;
 #[test]
 fn the_evening_of_a_session_is_the_day_before() {
     // Globex opens on Sunday 18:00 New York for Monday.
-    let es = call("ESH5/2025-01-13?start_time=18:00&end_time=09:30");
+    let all_hours = Instruments::with_overrides("[ES]\ndefault_session = 'full'\n", "test").unwrap();
+    let es = call_about(&all_hours, "ES/2025-01-13?start_time=18:00&end_time=09:30");
     let session = Some(("2025-01-12T23:00:00Z", "2025-01-13T22:00:00Z"));
     let sql = es.sql("/lake", &[day("2025-01-13", session)]).unwrap();
     assert!(sql.contains("timestamp >= TIMESTAMPTZ '2025-01-12 23:00:00+00'"), "{sql}");

@@ -138,7 +138,8 @@ pub async fn open(
 }
 
 async fn last_date(context: &Context, instrument: &Instrument) -> Result<TradingDate, Problem> {
-    let newest = context.indexes.newest_day(GREEKS, &instrument.symbol).await?;
+    let today = instrument.trading_date_of(context.clock.now());
+    let newest = context.indexes.newest_day(GREEKS, &instrument.symbol, today).await?;
     newest.ok_or_else(|| no_day_at_all(instrument))
 }
 

@@ -150,6 +150,11 @@ impl Cache {
         self.0.files.forget_if(file.key(), |held| held.path() == file.path());
     }
 
+    /// Forgets that `key` was not there: its reader knows that by now it must be.
+    pub fn forget_missing(&self, key: &str) {
+        self.0.files.forget_missing(key);
+    }
+
     /// The folder that all its files lie in: absolute, and the one that the engine is allowed to read.
     pub fn folder(&self) -> &Path {
         self.0.folder.path()

@@ -146,6 +146,15 @@ impl<S: Supply> Shelf<S> {
         found
     }
 
+    /// Forgets that `key` is not there.
+    pub(super) fn forget_missing(&self, key: &str) {
+        let Some(slot) = self.0.slots.read().get(key).cloned() else { return };
+        let mut state = slot.state.lock();
+        if matches!(state.known, Known::Missing { .. }) {
+            self.0.replace(&mut state, Known::Nothing);
+        }
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
     }

@@ -111,19 +111,25 @@ impl<'a> Judge<'a> {
 pub struct ApiReader<'a> {
     pub router: Router,
     pub judge: Judge<'a>,
+    /// Answers over many days follow the year's index of their dataset, which comes after the days themselves.
+    pub exports: Judge<'a>,
+    /// Revisions are those of the minute sums, which have a count of their own.
+    pub ranges: Judge<'a>,
 }
 
 impl ApiReader<'_> {
     pub async fn ask(&mut self, random: &mut ChaCha8Rng) -> Result<(), Broken> {
         let date = random.random_range(0..2);
         let day = format!("/api/v1/greeks/SPY/{}", DATES[date]);
-        match random.random_range(0..8) {
+        match random.random_range(0..10) {
             0..4 => self.day(date, &day).await.map_err(|broken| format!("{day}: {broken}")),
             4..7 => {
                 let by = By::ALL[random.random_range(0..3)];
                 self.aggregate(date, &format!("{day}/aggregate?by={}", by.name()), by).await
             }
-            _ => self.coverage().await,
+            7 => self.coverage().await,
+            8 => self.export(date).await,
+            _ => self.minutes(date).await,
         }
     }
 
@@ -156,6 +162,33 @@ impl ApiReader<'_> {
         let (revision, pending) = head(&answer)?;
         let sums = sums.ok_or_else(|| format!("{path}: {answer}"))?;
         self.judge.sums(date, revision, pending, by, &sums).map_err(|broken| format!("{path}: {broken}"))
+    }
+
+    /// The day as one of a span: it may break off, and never shows another revision than it named.
+    async fn export(&mut self, date: usize) -> Result<(), Broken> {
+        let path = format!("/api/v1/greeks/SPY/export?start={0}&end={0}", DATES[date]);
+        let found =
+            span(self.reply(&path).await, &mut self.exports, date).map_err(|broken| format!("{path}: {broken}"))?;
+        let Some(mut answer) = found else { return Ok(()) };
+        let mut rows = Vec::new();
+        for row in answer["data"].as_array_mut().ok_or("no data")? {
+            let dated = row.as_object_mut().and_then(|row| row.remove("date"));
+            rows.extend(Row::read(row).filter(|_| dated == Some(DATES[date].into())));
+        }
+        let (revision, pending) = head(&answer["days"][0])?;
+        let whole = answer["count"] == rows.len();
+        self.exports.rows(date, revision, pending, &rows).map_err(|broken| format!("{path} ({whole}): {broken}"))
+    }
+
+    async fn minutes(&mut self, date: usize) -> Result<(), Broken> {
+        let path = format!("/api/v1/greeks/SPY/range?start={0}&end={0}&by=minute", DATES[date]);
+        let found =
+            span(self.reply(&path).await, &mut self.ranges, date).map_err(|broken| format!("{path}: {broken}"))?;
+        let Some(answer) = found else { return Ok(()) };
+        let sums: Option<Vec<Sum>> = answer["data"].as_array().ok_or("no data")?.iter().map(Sum::read).collect();
+        let sums = sums.ok_or_else(|| format!("{path}: {answer}"))?;
+        let (revision, pending) = head(&answer["days"][0])?;
+        self.ranges.sums(date, revision, pending, By::Minute, &sums).map_err(|broken| format!("{path}: {broken}"))
     }
 
     async fn coverage(&mut self) -> Result<(), Broken> {
@@ -211,6 +244,20 @@ impl ApiReader<'_> {
         let body = serde_json::from_slice(&body.to_bytes()).map_err(|error| format!("{path} is not JSON: {error}"))?;
         Ok((status, body))
     }
+}
+
+/// An answer over a span of one day; `None` when it is an error that may be, or broke off.
+fn span(reply: Result<(u16, Value), Broken>, judge: &mut Judge<'_>, date: usize) -> Result<Option<Value>, Broken> {
+    match reply {
+        Ok((200, answer)) => return Ok(Some(answer)),
+        Ok((404, answer)) => judge.nothing(date).map_err(|broken| format!("{broken}: {answer}"))?,
+        Ok((503, _)) => {}
+        Ok((status, answer)) => return Err(format!("{status} {answer}")),
+        Err(broke_off) if broke_off.contains("broke off") => {}
+        Err(broken) => return Err(broken),
+    }
+    judge.errors += 1;
+    Ok(None)
 }
 
 fn head(answer: &Value) -> Result<(u64, bool), Broken> {

@@ -97,12 +97,14 @@ impl World {
 
     async fn live(&self, mut random: ChaCha8Rng, with_server: bool) -> Result<Told, Broken> {
         let story = Story::of(&mut random);
-        let revisions = Revisions::default();
+        let (revisions, of_sums) = (Revisions::default(), Revisions::default());
         let folder = tempfile::tempdir().expect("a folder");
         let mut api = match with_server {
             true => Some(ApiReader {
                 router: self.server(folder.path().join("api")).await.map_err(|error| error.to_string())?.router(),
                 judge: Judge::new(&story.legal, &revisions),
+                exports: Judge::new(&story.legal, &revisions),
+                ranges: Judge::new(&story.legal, &of_sums),
             }),
             false => None,
         };
@@ -139,7 +141,9 @@ impl World {
                 api.ends_with(date).await?;
             }
         }
-        for judge in api.iter().map(|api| &api.judge).chain([&files.opened, &files.fetched]) {
+        for judge in
+            api.iter().flat_map(|api| [&api.judge, &api.exports, &api.ranges]).chain([&files.opened, &files.fetched])
+        {
             told.judged += judge.judged;
             told.errors += judge.errors;
         }
@@ -311,7 +315,7 @@ fn read(bytes: &[u8]) -> serde_json::Value {
 
 fn forget_the_storm(record: &mut serde_json::Value, by_day: bool) {
     let forget = |record: &mut serde_json::Value| {
-        for name in ["revision", "published_at", "change"] {
+        for name in ["revision", "published_at", "listed_at", "change"] {
             record.as_object_mut().expect("an object").remove(name);
         }
     };

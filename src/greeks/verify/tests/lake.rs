@@ -172,9 +172,20 @@ impl Lake {
         assert!(done.iter().all(|step| step.done), "{done:?}");
         assert_eq!(self.damage().await, []);
         for ((path, now), (_, then)) in self.contents().iter().zip(whole) {
-            assert!(now == then, "{} is not as it was", path.display());
+            assert!(undated(now) == undated(then), "{} is not as it was", path.display());
         }
         assert_eq!(self.contents().len(), whole.len());
+    }
+}
+
+/// An index that was made again says so: when it was is all that may differ.
+fn undated(bytes: &[u8]) -> Vec<u8> {
+    match serde_json::from_slice::<serde_json::Value>(bytes) {
+        Ok(mut index) if index["days"].is_array() => {
+            index["listed_at"] = serde_json::Value::Null;
+            index.to_string().into_bytes()
+        }
+        _ => bytes.to_vec(),
     }
 }
 
