@@ -1,8 +1,9 @@
 # One managed policy per kind of user, each with the least that its work needs. Attach them to roles of your own.
 #
 #   compactor      pitlake compact, verify --repair      reads and writes the lake, not _config/keys.json
-#   server         pitlake serve                         reads datasets, manifests and configuration; writes nothing
-#   capture        pitlake ingest, live feeds            adds captures; cannot change or delete one, reads no dataset
+#   server         pitlake serve                         reads all of the lake (captures for `as_of`); writes nothing
+#   capture        pitlake ingest, capture listen        adds captures; cannot change or delete one, reads no dataset
+#                  (with --compact: the compactor's too)
 #   researcher     DuckDB, Spark, Athena, pyarrow        reads the datasets named in var.researcher_datasets
 #   administrator  pitlake keys, instruments             reads and writes _config/
 #
@@ -21,7 +22,7 @@ locals {
   # Prefixes that each kind of user may list.
   listable = {
     compactor     = ["${local.root}*"]
-    server        = concat([for name in local.datasets : "${local.root}${name}/*"], ["${local.root}_manifest/*", "${local.root}_config/*"])
+    server        = concat([for name in local.datasets : "${local.root}${name}/*"], ["${local.root}raw/*", "${local.root}_manifest/*", "${local.root}_config/*"])
     capture       = ["${local.root}raw/*", "${local.root}_config/*"]
     researcher    = sort(flatten([for name in var.researcher_datasets : ["${local.root}${name}", "${local.root}${name}/*"]]))
     administrator = ["${local.root}_config/*"]
@@ -64,7 +65,7 @@ data "aws_iam_policy_document" "server" {
     actions = ["s3:GetObject"]
     resources = concat(
       [for name in local.datasets : "${local.objects}${name}/*"],
-      ["${local.objects}_manifest/*", "${local.objects}_config/*"],
+      ["${local.objects}raw/*", "${local.objects}_manifest/*", "${local.objects}_config/*"],
     )
   }
 
@@ -84,9 +85,9 @@ data "aws_iam_policy_document" "server" {
 data "aws_iam_policy_document" "capture" {
   # Reading captures is part of taking new ones: that is how a document said twice is counted as a duplicate.
   statement {
-    sid       = "ReadCapturesAndInstruments"
+    sid       = "ReadCapturesInstrumentsAndKeys"
     actions   = ["s3:GetObject"]
-    resources = ["${local.objects}raw/*", "${local.objects}_config/instruments.toml"]
+    resources = ["${local.objects}raw/*", "${local.objects}_config/instruments.toml", "${local.objects}_config/keys.json"]
   }
 
   statement {

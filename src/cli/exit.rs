@@ -27,7 +27,7 @@ pub fn report(outcome: Result<Outcome>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("pitlake: {}", error.detail());
-            let mut cause = error.source();
+            let mut cause = error.source().filter(|cause| !cause.is::<WrongUsage>());
             while let Some(below) = cause {
                 eprintln!("  because: {below}");
                 cause = below.source();
@@ -48,7 +48,7 @@ pub fn output_failed(error: std::io::Error) -> Error {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("see pitlake --help")]
+#[error("wrong usage")]
 struct WrongUsage;
 
 fn is_usage(error: &Error) -> bool {
