@@ -35,7 +35,9 @@ data "aws_iam_policy_document" "compactor" {
     actions = ["s3:GetObject"]
     resources = concat(
       [for name in local.datasets : "${local.objects}${name}/*"],
-      ["${local.objects}raw/*", "${local.objects}_manifest/*", "${local.objects}_config/instruments.toml"],
+      ["${local.objects}raw/*", "${local.objects}_manifest/*"],
+      # The second is never there: asking for it tells whether the lake answers.
+      ["${local.objects}_config/instruments.toml", "${local.objects}_config/reachable"],
     )
   }
 
@@ -87,7 +89,10 @@ data "aws_iam_policy_document" "capture" {
   statement {
     sid       = "ReadCapturesInstrumentsAndKeys"
     actions   = ["s3:GetObject"]
-    resources = ["${local.objects}raw/*", "${local.objects}_config/instruments.toml", "${local.objects}_config/keys.json"]
+    resources = concat(
+      ["${local.objects}raw/*"],
+      [for name in ["instruments.toml", "keys.json", "reachable"] : "${local.objects}_config/${name}"],
+    )
   }
 
   statement {

@@ -149,7 +149,7 @@ impl Year {
                 "year_coverage",
                 "coverage of a year",
                 ask(&format!("coverage?{span}")),
-                Some(366),
+                Some(365),
                 effort.small,
                 f64::INFINITY,
             ),

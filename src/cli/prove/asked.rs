@@ -63,8 +63,9 @@ impl Api<'_> {
                 kept(parts.status.as_u16(), &parts.headers, body.into_data_stream()).await
             }
             Api::Running { server, key } => {
-                let url = server.join(path_and_query).map_err(|error| Error::invalid(error.to_string()))?;
-                let client = reqwest::Client::builder();
+                let url = below(server, path_and_query);
+                // A redirect would carry the key to wherever it points.
+                let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
                 // A server on this machine is not behind a proxy.
                 let client = if is_here(&url) { client.no_proxy() } else { client };
                 let client = client
@@ -83,6 +84,17 @@ impl Api<'_> {
             }
         }
     }
+}
+
+/// The path and query on this very server. Joining would let a path that begins with `//` name another host, and the key
+/// would go there.
+fn below(server: &Url, path_and_query: &str) -> Url {
+    let (path, query) =
+        path_and_query.split_once('?').map_or((path_and_query, None), |(path, query)| (path, Some(query)));
+    let mut url = server.clone();
+    url.set_path(&format!("{}{path}", server.path().trim_end_matches('/')));
+    url.set_query(query);
+    url
 }
 
 fn is_here(url: &Url) -> bool {
@@ -138,5 +150,20 @@ impl Answered {
         };
         let which = member("type").rsplit('/').next().unwrap_or_default().to_owned();
         Error::new(kind, format!("the API answers {} {which}: {}", self.status, member("detail")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_never_names_another_host() {
+        let asked = |server: &str, call| below(&server.parse().unwrap(), call).to_string();
+        assert_eq!(asked("http://lake", "/api/v1/x?a=1&b=%20"), "http://lake/api/v1/x?a=1&b=%20");
+        assert_eq!(asked("https://lake/under/", "/api/v1/x"), "https://lake/under/api/v1/x");
+        for call in ["//other/api/v1/x", "/\\\\other/api", "//other:80/x?y", "/\t/other/x"] {
+            assert_eq!(below(&"http://lake".parse().unwrap(), call).host_str(), Some("lake"), "{call}");
+        }
     }
 }
