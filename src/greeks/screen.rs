@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use arrow::array::{Array, AsArray, PrimitiveArray, RecordBatch};
-use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 
 use super::record::Greek;
 use super::totals::Total;
@@ -50,6 +50,8 @@ pub struct Levels {
     pub max: i64,
     pub min_at_us: i64,
     pub max_at_us: i64,
+    /// Bits of the mean, which any other minute would move.
+    pub mean_bits: u64,
 }
 
 /// A day whose total was beyond the threshold.
@@ -74,10 +76,11 @@ pub fn hits(table: &RecordBatch, rows: Range<usize>, greek: Greek, beyond: Beyon
     let instants = |part: &str| column::<TimestampMicrosecondType>(table, &format!("{name}_{part}"));
     let (open, close, min, max) = (dollars("open")?, dollars("close")?, dollars("min")?, dollars("max")?);
     let (min_at, max_at) = (instants("min_at")?, instants("max_at")?);
+    let mean = column::<Float64Type>(table, &format!("{name}_mean"))?;
     let mut hits = Vec::new();
     for row in rows.filter(|row| max.is_valid(*row)) {
         let whole = [open, close, min].iter().all(|column| column.is_valid(row));
-        if !(whole && min_at.is_valid(row) && max_at.is_valid(row)) {
+        if !(whole && min_at.is_valid(row) && max_at.is_valid(row) && mean.is_valid(row)) {
             return Err(Error::corrupt("a day's statistics are null in part; run `pitlake verify`"));
         }
         let levels = Levels {
@@ -87,6 +90,7 @@ pub fn hits(table: &RecordBatch, rows: Range<usize>, greek: Greek, beyond: Beyon
             max: max.value(row),
             min_at_us: min_at.value(row),
             max_at_us: max_at.value(row),
+            mean_bits: mean.value(row).to_bits(),
         };
         let (value, timestamp_us) = match beyond {
             Beyond::Above(_) => (levels.max, levels.max_at_us),
@@ -114,7 +118,16 @@ pub fn first_crossing(totals: &[Total], greek: Greek, beyond: Beyond, levels: Le
     // Of several equal extremes the first minute is named: max_by_key gives the last, so the order is turned round.
     let max = known.iter().rev().max_by_key(|(_, total)| *total)?;
     let min = known.iter().min_by_key(|(_, total)| *total)?;
-    let found = Levels { open: first.1, close: last.1, min: min.1, max: max.1, min_at_us: min.0, max_at_us: max.0 };
+    let sum: i128 = known.iter().map(|(_, total)| i128::from(*total)).sum();
+    let found = Levels {
+        open: first.1,
+        close: last.1,
+        min: min.1,
+        max: max.1,
+        min_at_us: min.0,
+        max_at_us: max.0,
+        mean_bits: (sum as f64 / known.len() as f64).to_bits(),
+    };
     if found != levels {
         return None;
     }
@@ -150,7 +163,10 @@ mod tests {
     #[test]
     fn the_first_crossing_agrees_with_the_days_statistics_or_is_none() {
         let day = totals(&[3, 9, -2, 9, -2, 4]);
-        let levels = Levels { open: 3, close: 4, min: -2, max: 9, min_at_us: 180_000_000, max_at_us: 120_000_000 };
+        // (3 + 9 - 2 + 9 - 2 + 4) / 6
+        let mean_bits = 3.5f64.to_bits();
+        let levels =
+            Levels { open: 3, close: 4, min: -2, max: 9, min_at_us: 180_000_000, max_at_us: 120_000_000, mean_bits };
         let first = |beyond, levels| first_crossing(&day, Greek::Gamma, beyond, levels);
         assert_eq!(first(Beyond::Above(2.0), levels), Some((60_000_000, 3)));
         assert_eq!(first(Beyond::Above(3.0), levels), Some((120_000_000, 9)));
@@ -160,6 +176,8 @@ mod tests {
             Levels { max_at_us: 240_000_000, ..levels },
             Levels { min_at_us: 300_000_000, ..levels },
             Levels { close: 5, ..levels },
+            // A minute in between was another one: 3, 9, -2, 8, -2, 4.
+            Levels { mean_bits: (20.0f64 / 6.0).to_bits(), ..levels },
         ] {
             assert_eq!(first(Beyond::Above(2.0), other), None);
         }

@@ -206,7 +206,16 @@ impl Compactor {
         let rows_before = before(&self.store, &rows_id).await?;
         let minutes_before = before(&self.store, &minutes_id).await?;
         let captures = self.captures(day).await?;
-        let closed = instrument.session(day.date).is_none_or(|session| session.close <= self.clock.now());
+        // What was closed stays closed: a clock that is behind must not open the day again.
+        let settings = instrument.settings_fingerprint();
+        let was_closed = [&rows_before, &minutes_before].into_iter().filter_map(|before| before.manifest.as_ref()).any(
+            |(manifest, _)| {
+                let made = &manifest.content.calculation;
+                made.session_closed && made.settings == settings
+            },
+        );
+        let by_clock = instrument.session(day.date).is_none_or(|session| session.close <= self.clock.now());
+        let closed = by_clock || was_closed;
         let named: Vec<(&str, &str)> = captures.iter().map(|(dataset, id, _)| (*dataset, id.as_str())).collect();
         let calculation = calculation(&instrument, closed);
         if stale(&rows_before, &named, &calculation).is_none()

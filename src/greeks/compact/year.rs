@@ -57,6 +57,11 @@ async fn update_or_rebuild(
     let of = |dataset: &str| -> Vec<Manifest> {
         manifests.iter().filter(|manifest| manifest.content.dataset == dataset).cloned().collect()
     };
+    // Named before the indexes are there: a mirror must never pass the instant at which an index came to say something in a year
+    // that nobody knew of.
+    for dataset in [GREEKS, GREEKS_BY_MINUTE, GREEKS_BY_DAY] {
+        catalog::add(store, dataset, symbol, year).await?;
+    }
     year_index::update(store, (GREEKS_BY_MINUTE, symbol, year), &of(GREEKS_BY_MINUTE), all, now).await?;
     for _ in 0..ATTEMPTS {
         // What stands there is read before the index, so that a table made from an older index can never replace one
@@ -81,9 +86,6 @@ async fn update_or_rebuild(
             Err(error) if error.kind() == ErrorKind::Conflict => {}
             Err(error) => return Err(error),
             Ok(published) => {
-                for dataset in [GREEKS, GREEKS_BY_MINUTE, GREEKS_BY_DAY] {
-                    catalog::add(store, dataset, symbol, year).await?;
-                }
                 return Ok(published);
             }
         }

@@ -19,6 +19,7 @@ use crate::market::{Instrument, TradingDate};
 /// The parameter's name.
 pub const AS_OF: &str = "as_of";
 const AS_OF_HEADER: HeaderName = HeaderName::from_static("pitlake-as-of");
+const PROVISIONAL: HeaderName = HeaderName::from_static("pitlake-provisional");
 const COMPACTED_AT: HeaderName = HeaderName::from_static("pitlake-compacted-at");
 
 /// What an answer says of the instant it is for.
@@ -46,7 +47,9 @@ impl Instant {
     pub fn tell_on(&self, headers: &mut HeaderMap) {
         headers.remove(REVISION);
         let compacted = self.compacted.0.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
-        for (name, text) in [(AS_OF_HEADER, Some(self.text())), (COMPACTED_AT, compacted)] {
+        // What came by then may not have been compacted yet.
+        let provisional = self.compacted.0.is_none_or(|at| at <= self.at).then(|| "true".to_owned());
+        for (name, text) in [(AS_OF_HEADER, Some(self.text())), (COMPACTED_AT, compacted), (PROVISIONAL, provisional)] {
             if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
                 headers.insert(name, value);
             }

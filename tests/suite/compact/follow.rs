@@ -20,6 +20,7 @@ on_every_store!(
     a_follower_that_was_killed_starts_over,
     one_symbols_damage_does_not_stop_the_others,
     late_captures_are_found_the_older_the_later,
+    a_clock_that_is_behind_does_not_open_a_closed_day,
     the_command_follows_until_it_is_told_to_stop,
 );
 
@@ -180,6 +181,23 @@ fn late_captures_are_found_the_older_the_later(lake: &Lake) {
     following.clock.advance(TimeDelta::hours(1));
     following.good_round();
     assert_eq!(gamma("2024-12-02"), Some(10), "older ones within the hour");
+    lake.is_sound();
+}
+
+fn a_clock_that_is_behind_does_not_open_a_closed_day(lake: &Lake) {
+    capture_of(lake, 0);
+    let closed = Following::of(lake, "2025-01-15T21:00:00Z", 400).good_round();
+    assert!(closed.iter().all(|outcome| outcome.revision == 1 && outcome.condition.as_str() == "degraded"));
+    let mut behind = Following::of(lake, "2025-01-15T20:59:30Z", 400);
+    assert!(behind.good_round().is_empty());
+    // A correction is one of a closed day, whoever makes it.
+    capture_of(lake, 1);
+    behind.clock.advance(TimeDelta::seconds(10));
+    let written = behind.good_round();
+    assert_eq!(written.len(), 3);
+    for outcome in written.iter().take(2) {
+        assert_eq!((outcome.revision, outcome.condition.as_str()), (2, "degraded"), "{}", outcome.dataset);
+    }
     lake.is_sound();
 }
 
