@@ -55,7 +55,8 @@ pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &
     let compactor = Compactor { store, instruments, clock, options };
     let selection = Selection { symbol: args.symbol.clone(), date: args.date, since: args.since };
     if args.follow {
-        return follow(Follower::new(compactor, selection), args, out).await;
+        let root = compactor.store.root().to_owned();
+        return follow(Follower::new(compactor, selection), &root, args, out).await;
     }
     let days = compactor.plan(&selection).await?;
     let bar = progress::bar(days.len() as u64, "compacting");
@@ -67,6 +68,9 @@ pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &
                 && partition.dataset == crate::greeks::record::GREEKS
             {
                 bar.inc(1);
+            }
+            if matches!(outcome, Ok(partition) if partition.action == "unchanged") {
+                return;
             }
             let told = outcome.as_ref().map(told).unwrap_or_else(|error| format!("failed: {}", error.detail()));
             if plain {
@@ -87,8 +91,9 @@ pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &
 }
 
 /// Prints what was written and what failed, round by round, until Ctrl-C, SIGTERM or a reader that went away.
-async fn follow(follower: Follower, args: &CompactArgs, out: &mut dyn Write) -> Result<Outcome> {
+async fn follow(follower: Follower, root: &str, args: &CompactArgs, out: &mut dyn Write) -> Result<Outcome> {
     let every = std::time::Duration::from_secs(args.every);
+    eprintln!("following the captures of {root}, a round every {} s; Ctrl-C ends it", args.every);
     let ended = follower
         .run(every, stopped("stopping"), |outcome| match outcome {
             Ok(partition) if partition.action != "written" => Ok(()),

@@ -144,7 +144,8 @@ impl Page {
             for Captures { dataset, count, bytes, rejected_count, rejected_bytes } in captures {
                 let refused = match rejected_count {
                     0 => "nothing refused".to_owned(),
-                    n => format!("refused: {} in {}", grouped(*n), size(*rejected_bytes)),
+                    1 => format!("refused: 1 file, {}", size(*rejected_bytes)),
+                    n => format!("refused: {} files, {}", grouped(*n), size(*rejected_bytes)),
                 };
                 text.push_str(&format!("  {dataset:<8} {:>9} {:>9}   {refused}\n", grouped(*count), size(*bytes)));
             }

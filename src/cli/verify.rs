@@ -51,7 +51,7 @@ pub async fn run(
     out: &mut dyn Write,
 ) -> Result<bool> {
     let selection = Selection { symbol: symbol(args, &instruments)? };
-    let out = RefCell::new(Printer { out, json: args.json, failed: None });
+    let out = RefCell::new(Printer { out, json: args.json, folded: 0, failed: None });
     let mut repaired = Vec::new();
     let mut report = look(store, &instruments, &selection, |finding| {
         if !args.repair {
@@ -118,11 +118,17 @@ async fn look(
 struct Printer<'a> {
     out: &'a mut dyn Write,
     json: bool,
+    /// Days that are degraded or open, which `status` shows better than so many lines.
+    folded: usize,
     failed: Option<io::Error>,
 }
 
 impl Printer<'_> {
     fn finding(&mut self, finding: &Finding) {
+        if !self.json && matches!(finding.code.as_str(), "degraded" | "pending") {
+            self.folded += 1;
+            return;
+        }
         let text = || {
             let how = match finding.severity {
                 Severity::Damage => "DAMAGE",
@@ -143,13 +149,20 @@ impl Printer<'_> {
     }
 
     fn summary(&mut self, summary: &Summary) {
+        let folded = self.folded;
         let text = || {
-            let verdict = match summary.damage {
-                0 => "no damage".to_owned(),
-                n => format!("{n} damaged"),
+            let verdict = match (summary.damage, summary.repaired) {
+                (0, 0) => "no damage".to_owned(),
+                (0, n) => format!("{n} repaired, no damage left"),
+                (n, 0) => format!("{n} damaged"),
+                (n, done) => format!("{done} repaired, {n} damaged"),
+            };
+            let folded = match folded {
+                0 => String::new(),
+                n => format!("note   {n} partitions are degraded or still open: `pitlake status` shows which days\n"),
             };
             format!(
-                "{verdict}, {} notes: read {} partitions with {} rows and {} captures, {} bytes in all",
+                "{folded}{verdict}, {} notes: read {} partitions with {} rows and {} captures, {} bytes in all",
                 summary.notes, summary.partitions, summary.rows, summary.captures, summary.bytes
             )
         };

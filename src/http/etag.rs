@@ -7,6 +7,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
 
+/// Says of every answer what its bytes depend on, so that no cache between us and the caller gives one caller's answer, or one
+/// format, to another.
+pub async fn vary(mut response: Response) -> Response {
+    response.headers_mut().entry(header::VARY).or_insert(VARY);
+    response
+}
+
 /// The request headers that an answer's bytes depend on, for `Vary`.
 pub const VARY: HeaderValue = HeaderValue::from_static("accept, accept-encoding, authorization, x-api-key");
 

@@ -76,7 +76,8 @@ async fn observe(State(observer): State<Arc<Observer>>, mut request: Request, ne
         status: response.status(),
         key: response.extensions().get::<Access>().and_then(Access::key_id).map(str::to_owned),
         problem: response.extensions_mut().remove::<ProblemTrace>(),
-        quiet: matches!(route.as_str(), "/health" | "/metrics"),
+        // Posts come by the thousand, and what becomes of them is told when they are sealed.
+        quiet: matches!(route.as_str(), "/health" | "/metrics" | "/capture/v1/greeks"),
         route,
     });
     ending.length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());

@@ -122,14 +122,7 @@ impl SpanDays {
         span: Span,
         stored: impl Iterator<Item = (TradingDate, Condition, u32)>,
     ) -> Result<Self, Problem> {
-        let stored: BTreeMap<_, _> = stored.map(|(date, condition, revision)| (date, (condition, revision))).collect();
-        let day = |date| match stored.get(&date) {
-            Some((condition, revision)) => SpanDay { date, condition: *condition, revision: Some(*revision) },
-            None => {
-                SpanDay { date, condition: unstored(instrument, date, context.clock.now()).condition, revision: None }
-            }
-        };
-        let days = Self(span.dates().map(day).collect());
+        let days = Self::told(context, instrument, span, stored);
         if days.0.iter().any(|day| day.revision.is_some()) {
             return Ok(days);
         }
@@ -142,6 +135,23 @@ impl SpanDays {
         }
         let detail = format!("the lake has no {dataset} of {symbol} from {start} to {end}; {coverage}");
         Err(Problem::new(ProblemType::MissingDay, detail))
+    }
+
+    /// As [`SpanDays::of`], for an answer that may be empty.
+    pub fn told(
+        context: &Context,
+        instrument: &Instrument,
+        span: Span,
+        stored: impl Iterator<Item = (TradingDate, Condition, u32)>,
+    ) -> Self {
+        let stored: BTreeMap<_, _> = stored.map(|(date, condition, revision)| (date, (condition, revision))).collect();
+        let day = |date| match stored.get(&date) {
+            Some((condition, revision)) => SpanDay { date, condition: *condition, revision: Some(*revision) },
+            None => {
+                SpanDay { date, condition: unstored(instrument, date, context.clock.now()).condition, revision: None }
+            }
+        };
+        Self(span.dates().map(day).collect())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &SpanDay> {

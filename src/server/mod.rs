@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
@@ -24,7 +24,7 @@ use crate::http::listen::{Listening, serve};
 use crate::http::metrics::{Metrics, Watched};
 use crate::http::observe::{Observer, observed};
 use crate::http::request_id::RequestIds;
-use crate::http::{admission, auth, catalog, files, openapi, problem};
+use crate::http::{admission, auth, catalog, etag, files, openapi, problem};
 use crate::lake::cache::{Cache, CacheOptions, CacheStats};
 use crate::lake::dataset::Dataset;
 use crate::lake::head::Partitions;
@@ -120,7 +120,8 @@ impl Server {
             .merge(openapi::routes(&document)?)
             .fallback(problem::no_such_route)
             .method_not_allowed_fallback(problem::no_such_method)
-            .layer(from_fn(admission::sane_only));
+            .layer(from_fn(admission::sane_only))
+            .layer(map_response(etag::vary));
         let observer = Arc::new(Observer { metrics: Arc::clone(&metrics), ids: RequestIds::new(clock.now()) });
         Ok(Self { router: observed(router, observer), in_process, live, metrics, metrics_router: metrics_route })
     }

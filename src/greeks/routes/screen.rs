@@ -86,7 +86,7 @@ pub async fn screen(
             let batch = batch(&found, first)?;
             let mut members = envelope(&instrument, span, &days);
             members.push(("greek", greek.name().into()));
-            members.push((beyond.name(), beyond.threshold().into()));
+            members.push((beyond.name(), whole_if_it_is(beyond.threshold())));
             let rows = Rows::Ready(vec![Slice::whole(batch.clone())]);
             let answer = Answer { schema: batch.schema(), envelope: members, rows };
             respond(answer, wanted.format, wanted.encoding).await?
@@ -187,4 +187,10 @@ fn batch(found: &[Found], first: bool) -> Result<RecordBatch> {
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
         .map_err(|error| Error::internal("hits do not fit their columns").caused_by(error))
+}
+
+/// A threshold as it is usually written: whole dollars without a fraction, and no minus before zero.
+fn whole_if_it_is(dollars: f64) -> serde_json::Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if dollars.fract() == 0.0 && dollars.abs() < EXACT { (dollars as i64).into() } else { dollars.into() }
 }

@@ -64,7 +64,13 @@ pub async fn changes(
     params.required("since", "an instant with its zone, such as 2025-01-15T14:32:00Z")?;
     let since = params.instant("since")?.unwrap_or_default();
     // The clock before the indexes: what is listed after this moment may be missing from them.
-    let until = records::next_since(context.clock.now(), Some(since));
+    let now = context.clock.now();
+    if since > now {
+        let detail =
+            format!("{since} has not come yet; give the `until` of the answer before, or an instant of the past");
+        return Err(Problem::parameter("since", detail));
+    }
+    let until = records::next_since(now, Some(since));
     let found = records::changes(&context.indexes, dataset, &instrument.symbol, since).await?;
     let mut response = match format {
         Format::Json => {

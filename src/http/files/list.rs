@@ -17,9 +17,11 @@ use crate::http::format::{Answer, Encoding, Format, Rows, Slice, respond};
 use crate::http::keys::Scope;
 use crate::http::params::{Params, wrong};
 use crate::http::problem::{Problem, ProblemDocument, ProblemType};
+use crate::http::span::{MOST_DAYS, Span as WholeSpan, SpanDays, too_many};
 use crate::lake::dataset::{Cut, Dataset};
 use crate::lake::records::{self, Record, Span};
 use crate::lake::store::LONGEST_SIGNED;
+use crate::market::Instrument;
 use crate::{Error, Result};
 
 const SHORTEST_SECS: u64 = 60;
@@ -81,15 +83,37 @@ pub async fn files(
     }
     let batch = batch(dataset.cut, &rows)
         .map_err(|error| Error::internal("a list of files has no table form").caused_by(error))?;
-    let envelope =
-        vec![("symbol", json!(instrument.symbol)), ("dataset", json!(dataset.name)), ("until", json!(until))];
+    let days = days_of(&context, dataset, &instrument, span, &rows)?;
+    let mut envelope: Vec<_> = days.iter().map(SpanDays::member).collect();
+    envelope.extend([("symbol", json!(instrument.symbol)), ("dataset", json!(dataset.name)), ("until", json!(until))]);
     let answer = Answer { schema: batch.schema(), envelope, rows: Rows::Ready(vec![Slice::whole(batch)]) };
     let mut response = respond(answer, format, Encoding::wanted(headers)).await?;
     super::put_until(&mut response, until);
+    if let Some(days) = days {
+        days.put_on(response.headers_mut());
+    }
     // Whoever has a presigned URL has the file: no cache between us and the caller may keep the list.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     debug_assert!(response.headers().contains_key(UNTIL));
     Ok(response)
+}
+
+/// Every day of a span that has both its ends: a list of files must not make a missing day look like one without a session.
+fn days_of(
+    context: &Context,
+    dataset: &Dataset,
+    instrument: &Instrument,
+    span: Span,
+    rows: &[FileRow],
+) -> Result<Option<SpanDays>, Problem> {
+    let (Some(start), Some(end), Cut::Day) = (span.start, span.end, dataset.cut) else { return Ok(None) };
+    let span = WholeSpan { start, end };
+    if span.dates().nth(MOST_DAYS).is_some() {
+        return Err(too_many());
+    }
+    let stored =
+        rows.iter().filter_map(|row| Some((row.record.id.period.day()?, row.record.condition, row.record.revision)));
+    Ok(Some(SpanDays::told(context, instrument, span, stored)))
 }
 
 /// `start` and `end`.
