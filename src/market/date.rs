@@ -14,9 +14,12 @@ use crate::{Error, Result};
 pub struct TradingDate(NaiveDate);
 
 impl TradingDate {
+    /// Years that are written and read.
+    pub const YEARS: std::ops::RangeInclusive<i32> = 1900..=2199;
+
     /// `None` when there is no such day, or when the year is outside 1900..=2199.
     pub fn from_ymd(year: i32, month: u32, day: u32) -> Option<Self> {
-        if !(1900..=2199).contains(&year) {
+        if !Self::YEARS.contains(&year) {
             return None;
         }
         NaiveDate::from_ymd_opt(year, month, day).map(Self)

@@ -172,7 +172,7 @@ async fn seal_regularly(spool: Spool, every: Duration, stop: CancellationToken) 
             Err(error) => {
                 let pause = retry.map_or(FIRST_RETRY, |pause: Duration| (pause * 2).min(LAST_RETRY));
                 let backlog = spool.backlog();
-                tracing::warn!(%error, segments = backlog.segments, bytes = backlog.bytes, retry_secs = pause.as_secs(), "the store did not take what waits; it stays in the spool");
+                tracing::warn!(%error, segments = backlog.segments, bytes = backlog.bytes, retry_secs = pause.as_secs(), "not all that waits was sealed; it stays in the spool");
                 Some(pause)
             }
         };
@@ -231,6 +231,7 @@ async fn health(State(alive): State<Alive>) -> Response {
     let spool = json!({
         "segments": backlog.segments, "bytes": backlog.bytes, "documents": backlog.documents,
         "oldest_seconds": oldest, "store_error": backlog.store_error,
+        "disk_error": backlog.disk_error, "spoiled": backlog.spoiled,
     });
     Json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "lake": lake, "spool": spool})).into_response()
 }

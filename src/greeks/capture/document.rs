@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
     pub fn home(&mut self, json: &[u8]) -> Option<Home> {
         let instrument = self.instrument(string_after(json, br#""symbol""#)?).ok()?;
         let time = self.timestamp(string_after(json, br#""timestamp""#)?).ok()?;
-        let date = self.trading_date(&instrument, time);
+        let date = self.trading_date(&instrument, time)?;
         Some(Home { instrument, date, time })
     }
 
@@ -104,7 +104,10 @@ impl<'a> Reader<'a> {
         let instrument = self.instrument(&document.symbol)?;
         let source_time = self.timestamp(&document.timestamp)?;
         let expiration = self.expiration(&document.expiration)?;
-        let date = self.trading_date(&instrument, source_time);
+        let Some(date) = self.trading_date(&instrument, source_time) else {
+            let reason = format!("timestamp '{}' belongs to a session after 2199", document.timestamp);
+            return Err(Refusal::new("timestamp_malformed", "timestamp".to_owned(), reason));
+        };
         if expiration < date {
             return Err(Refusal::new(
                 "expiration_before_date",
@@ -174,16 +177,17 @@ impl<'a> Reader<'a> {
         Ok(date)
     }
 
-    fn trading_date(&mut self, instrument: &Arc<Instrument>, time: DateTime<Utc>) -> TradingDate {
+    /// `None` when the session is of a year that no path or file can name.
+    fn trading_date(&mut self, instrument: &Arc<Instrument>, time: DateTime<Utc>) -> Option<TradingDate> {
         if let Some((known, of, date)) = &self.dated
             && *known == time
             && Arc::ptr_eq(of, instrument)
         {
-            return *date;
+            return Some(*date);
         }
-        let date = instrument.trading_date_of(time);
+        let date = Some(instrument.trading_date_of(time)).filter(|date| TradingDate::YEARS.contains(&date.year()))?;
         self.dated = Some((time, Arc::clone(instrument), date));
-        date
+        Some(date)
     }
 }
 
@@ -282,4 +286,27 @@ fn in_range(value: f64, field: &str) -> Result<f64, Refusal> {
 
 fn out_of_range(value: f64, field: String) -> Refusal {
     Refusal::new("number_out_of_range", field, format!("{value:e} is beyond ±9e15, the largest number taken"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_beyond_the_last_year_is_refused_and_is_nobodys_home() {
+        let instruments = Instruments::builtin();
+        let document = |timestamp: &str| {
+            format!(
+                r#"{{"symbol":"ES","timestamp":"{timestamp}","expiration":"2199-12-31","strikes":[{{"strike":1,"gamma":1}}]}}"#
+            )
+        };
+        let mut reader = Reader::new(&instruments);
+        // A Tuesday evening in Chicago, after the day has rolled over; the next session is of 2200.
+        let late = document("2199-12-31T23:30:00Z");
+        assert!(reader.home(late.as_bytes()).is_none());
+        let refusal = reader.read(late.as_bytes()).expect_err("no file can name that day");
+        assert_eq!(refusal.code, "timestamp_malformed");
+        let home = reader.home(document("2199-12-31T16:30:00Z").as_bytes()).expect("a home");
+        assert_eq!(home.date.to_string(), "2199-12-31");
+    }
 }

@@ -59,12 +59,6 @@ impl Answers {
         }
     }
 
-    /// Takes back what was not written down after all.
-    pub fn take_back(&mut self, key: &PostKey) {
-        self.given.remove(&key.id);
-        self.order.retain(|(id, _)| *id != key.id);
-    }
-
     /// All of them as frames of segment 0.
     pub fn to_frames(&self) -> Result<Vec<u8>> {
         let mut out = Vec::new();
@@ -109,8 +103,6 @@ mod tests {
         assert_eq!(answers.asked(&key(1, 1)), Asked::Again(receipt(3)));
         answers.give(&key(3, 3), noon + TimeDelta::hours(25), receipt(5));
         assert_eq!(answers.asked(&key(1, 1)), Asked::First);
-        answers.take_back(&key(3, 3));
-        assert_eq!(answers.asked(&key(3, 3)), Asked::First);
         assert_eq!(answers.asked(&key(2, 2)), Asked::Again(receipt(4)));
     }
 

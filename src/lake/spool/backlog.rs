@@ -21,11 +21,17 @@ pub struct Backlog {
     /// Why the last attempt to put it into the store failed; absent once one has worked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store_error: Option<String>,
+    /// What the spool's own disk did wrong at the last attempt: something stays in the spool, or is not there any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_error: Option<String>,
+    /// Damaged segments put aside as `.spoiled`: found at the start, and since.
+    pub spoiled: u64,
 }
 
 /// One segment's part of it.
 #[derive(Debug, Clone, Default)]
 pub struct Waiting {
+    /// Written and synced. What the file has beyond it was acknowledged to nobody.
     pub bytes: u64,
     pub documents: u64,
     pub oldest: Option<DateTime<Utc>>,
@@ -38,6 +44,8 @@ pub struct Segments {
     pub waiting: BTreeMap<u64, Waiting>,
     pub open: Option<u64>,
     pub store_error: Option<String>,
+    pub disk_error: Option<String>,
+    pub spoiled: u64,
 }
 
 impl Segments {
@@ -52,13 +60,15 @@ impl Segments {
             documents: self.waiting.values().map(|segment| segment.documents).sum(),
             oldest: self.waiting.values().filter_map(|segment| segment.oldest).min(),
             store_error: self.store_error.clone(),
+            disk_error: self.disk_error.clone(),
+            spoiled: self.spoiled,
         }
     }
 
-    /// Closed segments, oldest first, as many as have at most `most_bytes` together, and at least one.
-    pub fn closed(&self, most_bytes: u64) -> Vec<(u64, Waiting)> {
+    /// Closed segments but for `stuck` ones, oldest first, as many as have at most `most_bytes` together, and at least one.
+    pub fn closed(&self, most_bytes: u64, stuck: &BTreeSet<u64>) -> Vec<(u64, Waiting)> {
         let mut bytes = 0;
-        let closed = self.waiting.iter().filter(|(number, _)| self.open != Some(**number));
+        let closed = self.waiting.iter().filter(|(number, _)| self.open != Some(**number) && !stuck.contains(number));
         closed
             .take_while(|(_, segment)| {
                 let fits = bytes == 0 || bytes + segment.bytes <= most_bytes;
@@ -106,10 +116,16 @@ mod tests {
             segments.waiting.insert(number, Waiting { bytes, ..Waiting::default() });
         }
         segments.open = Some(4);
-        let numbers = |most: u64| segments.closed(most).into_iter().map(|(number, _)| number).collect::<Vec<_>>();
+        let numbers = |most: u64| {
+            segments.closed(most, &BTreeSet::new()).into_iter().map(|(number, _)| number).collect::<Vec<_>>()
+        };
         assert_eq!(numbers(5), [1]);
         assert_eq!(numbers(30), [1, 2]);
         assert_eq!(numbers(1_000), [1, 2, 3]);
+        assert_eq!(
+            segments.closed(35, &BTreeSet::from([2])).iter().map(|(number, _)| *number).collect::<Vec<_>>(),
+            [1]
+        );
         assert_eq!((segments.backlog().segments, segments.backlog().bytes), (4, 65));
     }
 }

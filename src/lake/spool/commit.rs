@@ -1,10 +1,12 @@
 //! The one thread that writes: all posts that wait become one write and one sync, then each gets its answer. Nothing else
 //! appends to the spool, so that whether a document is new is decided in one place, in one order.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 
 use super::answers::{Answers, Asked, receipt_json};
@@ -74,11 +76,34 @@ pub struct Committer {
 struct Group {
     bytes: Vec<u8>,
     spooled: Vec<(Home, DocumentDigest)>,
-    answered: Vec<PostKey>,
+    /// Receipts of posts with a key: nobody but the group knows them before they are on disk.
+    receipts: Receipts,
     waiting: Waiting,
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
     /// Released when the group is done.
     rooms: Vec<Room>,
+}
+
+/// A group's receipts, in order.
+#[derive(Default)]
+struct Receipts {
+    given: Vec<(PostKey, DateTime<Utc>, Arc<Receipt>)>,
+    at: HashMap<[u8; 32], usize>,
+}
+
+impl Receipts {
+    fn asked(&self, key: &PostKey) -> Asked {
+        match self.at.get(&key.id).and_then(|at| self.given.get(*at)) {
+            None => Asked::First,
+            Some((given, _, receipt)) if given.body == key.body => Asked::Again(Arc::clone(receipt)),
+            Some(_) => Asked::Reused,
+        }
+    }
+
+    fn give(&mut self, key: PostKey, at: DateTime<Utc>, receipt: Arc<Receipt>) {
+        self.at.insert(key.id, self.given.len());
+        self.given.push((key, at, receipt));
+    }
 }
 
 impl Committer {
@@ -130,16 +155,21 @@ impl Committer {
                 return;
             }
         };
-        let Group { bytes, spooled, answered, waiting, mut answers, rooms } = group;
-        if !bytes.is_empty() {
-            match self.append(&bytes, waiting) {
-                Ok(()) => {}
-                Err(error) => {
-                    self.failed("posts were not written down", &error);
-                    self.take_back(&spooled, &answered);
-                    for (_, answer) in answers.iter_mut().filter(|(_, answer)| answer.is_ok()) {
-                        *answer = Err(Unwritten::Failed(error.to_string()));
-                    }
+        let Group { bytes, spooled, receipts, waiting, mut answers, rooms } = group;
+        let written = if bytes.is_empty() { Ok(()) } else { self.append(&bytes, waiting) };
+        match written {
+            Ok(()) => {
+                // Only now: sealing writes this table down at any moment, and a receipt in it counts.
+                let mut table = self.shared.answers.lock();
+                for (key, at, receipt) in receipts.given {
+                    table.give(&key, at, receipt);
+                }
+            }
+            Err(error) => {
+                self.failed("posts were not written down", &error);
+                self.take_back(&spooled);
+                for (_, answer) in answers.iter_mut().filter(|(_, answer)| answer.is_ok()) {
+                    *answer = Err(Unwritten::Failed(error.to_string()));
                 }
             }
         }
@@ -168,10 +198,10 @@ impl Committer {
     fn gather(&self, posts: Vec<Pending>, segment: u64, start: u64) -> Group {
         let held = self.shared.segments.lock().bytes();
         let mut known = self.shared.known.lock();
-        let mut answers = self.shared.answers.lock();
+        let answers = self.shared.answers.lock();
         let mut group = Group::default();
         for Pending { post, answer, room } in posts {
-            let said = self.place(post, &mut group, &mut known, &mut answers, (segment, start, held));
+            let said = self.place(post, &mut group, &mut known, &answers, (segment, start, held));
             group.answers.push((answer, said));
             group.rooms.push(room);
         }
@@ -183,10 +213,14 @@ impl Committer {
         post: Post,
         group: &mut Group,
         known: &mut Known,
-        answers: &mut Answers,
+        answers: &Answers,
         (segment, start, held): (u64, u64, u64),
     ) -> Answer {
-        match post.key.as_ref().map_or(Asked::First, |key| answers.asked(key)) {
+        let asked = post.key.as_ref().map_or(Asked::First, |key| match group.receipts.asked(key) {
+            Asked::First => answers.asked(key),
+            asked => asked,
+        });
+        match asked {
             Asked::First => {}
             Asked::Again(receipt) => return Ok(receipt),
             Asked::Reused => return Err(Unwritten::KeyReused),
@@ -203,9 +237,8 @@ impl Committer {
         };
         match (refusal, placed) {
             (None, Ok(receipt)) => {
-                if let Some(key) = &post.key {
-                    answers.give(key, self.shared.clock.now(), Arc::clone(&receipt));
-                    group.answered.push(*key);
+                if let Some(key) = post.key {
+                    group.receipts.give(key, self.shared.clock.now(), Arc::clone(&receipt));
                 }
                 for document in post.documents {
                     group.waiting.oldest = group.waiting.oldest.or(Some(document.received_at));
@@ -294,11 +327,9 @@ impl Committer {
         }
     }
 
-    fn take_back(&self, spooled: &[(Home, DocumentDigest)], answered: &[PostKey]) {
+    fn take_back(&self, spooled: &[(Home, DocumentDigest)]) {
         let mut known = self.shared.known.lock();
         spooled.iter().for_each(|(home, digest)| known.unspool(home, digest));
-        let mut answers = self.shared.answers.lock();
-        answered.iter().for_each(|key| answers.take_back(key));
     }
 
     fn failed(&self, what: &str, error: &io::Error) {

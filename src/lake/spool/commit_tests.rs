@@ -16,7 +16,7 @@ use crate::lake::spool::handle::SpoolOptions;
 use crate::market::FixedClock;
 
 /// A disk in memory. What a write or sync did before it failed stays, as on a real one.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Disk {
     /// By segment: what was written, and how much of it was synced.
     files: Vec<(Vec<u8>, usize)>,
@@ -25,6 +25,9 @@ struct Disk {
     space: Option<usize>,
     sync_fails: bool,
     cannot_create: bool,
+    cannot_cut: bool,
+    /// Happens while something is being written.
+    meanwhile: Option<Box<dyn FnMut() + Send>>,
 }
 
 struct File {
@@ -35,6 +38,9 @@ struct File {
 impl Medium for File {
     fn write_at(&mut self, bytes: &[u8], at: u64) -> io::Result<()> {
         let mut disk = self.disk.lock();
+        if let Some(meanwhile) = &mut disk.meanwhile {
+            meanwhile();
+        }
         let fits = disk.space.map_or(bytes.len(), |space| space.min(bytes.len()));
         disk.space = disk.space.map(|space| space - fits);
         let file = &mut disk.files[self.at].0;
@@ -55,7 +61,11 @@ impl Medium for File {
     }
 
     fn cut(&mut self, length: u64) -> io::Result<()> {
-        self.disk.lock().files[self.at].0.truncate(length as usize);
+        let mut disk = self.disk.lock();
+        if disk.cannot_cut {
+            return Err(io::Error::other("a cut failed"));
+        }
+        disk.files[self.at].0.truncate(length as usize);
         Ok(())
     }
 }
@@ -187,6 +197,43 @@ fn a_full_disk_acknowledges_nothing_and_recovers() {
     assert_eq!(bench.after_a_crash(0), ["a", "b"]);
     let backlog = bench.shared.segments.lock().backlog();
     assert_eq!((backlog.segments, backlog.documents), (2, 2));
+}
+
+#[test]
+fn a_receipt_is_nobodys_before_its_post_is_on_disk() {
+    let mut bench = Bench::new(1 << 20);
+    let key = PostKey { id: [1; 32], body: [1; 32] };
+    let (shared, table) = (Arc::clone(&bench.shared), Arc::new(Mutex::new(Vec::new())));
+    let seen = Arc::clone(&table);
+    {
+        let mut disk = bench.disk.lock();
+        disk.space = Some(0);
+        disk.meanwhile = Some(Box::new(move || seen.lock().push(shared.answers.lock().asked(&key))));
+    }
+    let answers = bench.commit(vec![keyed(&["a"], 1, 1), keyed(&["a"], 1, 1)]);
+    assert!(answers.iter().all(|answer| matches!(answer, Err(Unwritten::Failed(_)))), "{answers:?}");
+    assert_eq!(*table.lock(), [Asked::First], "what a seal would have made durable meanwhile");
+    assert_eq!(bench.shared.answers.lock().asked(&key), Asked::First);
+    bench.disk.lock().space = None;
+    assert_eq!(counts(&bench.commit(vec![keyed(&["a"], 1, 1)])[0]), (1, 3, 0));
+    assert!(matches!(bench.shared.answers.lock().asked(&key), Asked::Again(_)));
+}
+
+#[test]
+fn what_failed_and_could_not_be_cut_off_is_beyond_the_segments_length() {
+    let mut bench = Bench::new(1 << 20);
+    bench.commit(vec![post(&["a"])]);
+    let length = bench.shared.segments.lock().waiting[&1].bytes;
+    {
+        let mut disk = bench.disk.lock();
+        (disk.sync_fails, disk.cannot_cut) = (true, true);
+    }
+    assert!(matches!(bench.commit(vec![post(&["b"])])[0], Err(Unwritten::Failed(_))));
+    let bytes = bench.disk.lock().files[0].0.clone();
+    assert!(bytes.len() as u64 > length, "the failed post is still in the file");
+    let segments = bench.shared.segments.lock();
+    assert_eq!((segments.waiting[&1].bytes, segments.waiting[&1].documents), (length, 1));
+    assert_eq!(Frames::new(1, &bytes[..length as usize]).count(), 1);
 }
 
 #[test]

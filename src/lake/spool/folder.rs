@@ -6,10 +6,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::frame::Frames;
 use crate::{Error, ErrorKind, Result};
 
 const ENDING: &str = ".segment";
+const SPOILED: &str = ".spoiled";
 const ANSWERS: &str = "answers";
 const LOCK: &str = "lock";
 
@@ -50,7 +50,7 @@ impl Folder {
     /// # Errors
     /// `Conflict` when another process has it, `Unavailable` when it cannot be made or written.
     pub fn take(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path).map_err(|error| unusable(path, error))?;
+        make(path).map_err(|error| unusable(path, error))?;
         let lock = path.join(LOCK);
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock);
         let mut file = file.map_err(|error| unusable(&lock, error))?;
@@ -87,11 +87,20 @@ impl Folder {
 
     /// Numbers of the segments that are there, oldest first.
     pub fn segments(&self) -> Result<Vec<u64>> {
+        self.numbers(ENDING)
+    }
+
+    /// Numbers of those that were put aside, oldest first.
+    pub fn spoiled(&self) -> Result<Vec<u64>> {
+        self.numbers(SPOILED)
+    }
+
+    fn numbers(&self, ending: &str) -> Result<Vec<u64>> {
         let entries = fs::read_dir(&self.path).map_err(|error| unusable(&self.path, error))?;
         let mut numbers = Vec::new();
         for entry in entries {
             let name = entry.map_err(|error| unusable(&self.path, error))?.file_name();
-            numbers.extend(name.to_str().and_then(|name| name.strip_suffix(ENDING)?.parse::<u64>().ok()));
+            numbers.extend(name.to_str().and_then(|name| name.strip_suffix(ending)?.parse::<u64>().ok()));
         }
         numbers.sort_unstable();
         Ok(numbers)
@@ -110,10 +119,13 @@ impl Folder {
         }
     }
 
-    /// A segment's bytes.
-    pub fn read(&self, number: u64) -> Result<Vec<u8>> {
+    /// A segment's bytes; `None` when it is not there.
+    pub fn read(&self, number: u64) -> Result<Option<Vec<u8>>> {
         let path = self.segment(number);
-        fs::read(&path).map_err(|error| unusable(&path, error))
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(|error| unusable(&path, error)),
+        }
     }
 
     /// Cuts what a crash has torn off a segment's end, and removes a segment of which nothing is left.
@@ -126,16 +138,28 @@ impl Folder {
         cut.map_err(|error| unusable(&path, error))
     }
 
+    /// Fine when it is gone already. A crash may bring it back: then it is sealed again, and nothing of it put twice.
     pub fn remove(&self, number: u64) -> Result<()> {
         let path = self.segment(number);
-        fs::remove_file(&path).and_then(|()| self.sync()).map_err(|error| unusable(&path, error))
+        self.gone(&path, fs::remove_file(&path))
     }
 
     /// Puts a segment aside in which a disk has spoiled something, for a person to look at.
     pub fn put_aside(&self, number: u64) -> Result<PathBuf> {
-        let (path, aside) = (self.segment(number), self.path.join(format!("{number:016}.spoiled")));
-        fs::rename(&path, &aside).and_then(|()| self.sync()).map_err(|error| unusable(&path, error))?;
+        let (path, aside) = (self.segment(number), self.path.join(format!("{number:016}{SPOILED}")));
+        self.gone(&path, fs::rename(&path, &aside))?;
         Ok(aside)
+    }
+
+    fn gone(&self, path: &Path, done: io::Result<()>) -> Result<()> {
+        match done {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(path, error)),
+            _ => {}
+        }
+        if let Err(error) = self.sync() {
+            tracing::warn!(%error, file = %path.display(), "the spool's folder could not be synced after a segment was removed");
+        }
+        Ok(())
     }
 
     /// The receipts that outlive their segments, as frames; nothing when there are none.
@@ -165,16 +189,42 @@ impl Folder {
     }
 }
 
-/// Where the intact part of a segment ends, after looking at all of it with `each`.
-pub fn intact_length(number: u64, bytes: &[u8], mut each: impl FnMut(super::frame::Frame<'_>)) -> (usize, usize) {
-    let mut frames = Frames::new(number, bytes);
-    for frame in frames.by_ref() {
-        each(frame);
-    }
-    (frames.intact_until(), frames.spoiled())
+/// Makes the folder and those above it, and syncs whatever names a new one: else a crash takes it away with all in it.
+fn make(path: &Path) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let new: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::create_dir_all(&path)?;
+    new.iter().filter_map(|folder| folder.parent()).try_for_each(|parent| File::open(parent)?.sync_all())
 }
 
 pub fn unusable(path: &Path, error: io::Error) -> Error {
     Error::unavailable(format!("the spool cannot use {} ({error}); check space and rights", path.display()))
         .caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_folder_is_made_with_those_above_it_and_taken_again() {
+        let above = tempfile::tempdir().unwrap();
+        let path = above.path().join("a/b/spool");
+        drop(Folder::take(&path).unwrap());
+        assert!(Folder::take(&path).unwrap().segments().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_segment_that_is_gone_counts_as_removed_and_one_put_aside_keeps_its_number() {
+        let above = tempfile::tempdir().unwrap();
+        let folder = Folder::take(above.path()).unwrap();
+        folder.create(3).unwrap();
+        folder.remove(3).unwrap();
+        folder.remove(3).unwrap();
+        assert_eq!(folder.read(3).unwrap(), None);
+        folder.create(4).unwrap();
+        folder.put_aside(4).unwrap();
+        folder.put_aside(4).unwrap();
+        assert_eq!((folder.segments().unwrap(), folder.spoiled().unwrap()), (vec![], vec![4]));
+    }
 }

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::answers::Answers;
 use super::backlog::{Segments, Waiting};
 use super::commit::{Committer, Order, Pending, refused_as};
-use super::folder::{Folder, Medium, intact_length};
-use super::frame::{Frame, Head};
+use super::folder::{Folder, Medium};
+use super::frame::{Frame, Frames, Head};
 use super::known::Known;
 use super::{Backlog, Home, Post, PostKey, Receipt, Refused, Tally, Unwritten};
 use crate::lake::store::Store;
@@ -112,6 +112,9 @@ impl Spool {
         let memory = Arc::new(Semaphore::new(pieces.clamp(1, Semaphore::MAX_PERMITS)));
         let mut recovery = Recovery::default();
         recovery.answers(&folder)?;
+        let aside = folder.spoiled()?;
+        recovery.segments.spoiled = aside.len() as u64;
+        recovery.next = aside.last().map_or(0, |number| number + 1);
         for number in folder.segments()? {
             recovery.segment(&folder, number)?;
         }
@@ -225,7 +228,7 @@ struct Recovery {
 
 impl Recovery {
     fn answers(&mut self, folder: &Folder) -> Result<()> {
-        intact_length(0, &folder.answers()?, |frame| self.answer(&frame));
+        Frames::new(0, &folder.answers()?).for_each(|frame| self.answer(&frame));
         Ok(())
     }
 
@@ -238,11 +241,15 @@ impl Recovery {
     }
 
     fn segment(&mut self, folder: &Folder, number: u64) -> Result<()> {
-        self.next = number + 1;
-        let bytes = folder.read(number)?;
+        self.next = self.next.max(number + 1);
+        let Some(bytes) = folder.read(number)? else { return Ok(()) };
         let mut waiting = Waiting::default();
-        let (length, spoiled) = intact_length(number, &bytes, |frame| {
-            self.answer(&frame);
+        let mut frames = Frames::new(number, &bytes);
+        while let Some(frame) = frames.next() {
+            if frames.spoiled() == 0 {
+                // Else what it counts may be what was passed over: a power cut leaves pages in any order.
+                self.answer(&frame);
+            }
             match frame.head {
                 Head::Document { home, received_at, .. } => {
                     self.known.spool(&home, frame.digest);
@@ -258,7 +265,8 @@ impl Recovery {
                 }
                 Head::Answered { .. } => {}
             }
-        });
+        }
+        let (length, spoiled) = (frames.intact_until(), frames.spoiled());
         if spoiled > 0 {
             tracing::error!(
                 segment = number,
@@ -277,3 +285,7 @@ impl Recovery {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "handle_tests.rs"]
+mod tests;

@@ -56,6 +56,14 @@ impl Known {
         self.day(home).spooled.remove(digest);
     }
 
+    /// Of what the spool held of this day something is lost: whatever is said again is written down again. What was there
+    /// after all is found when it is sealed.
+    pub fn doubt(&mut self, home: &Home) {
+        if let Some(day) = self.days.get_mut(home) {
+            day.spooled.clear();
+        }
+    }
+
     /// Whether a capture holds the document.
     pub fn is_stored(&self, home: &Home, digest: &DocumentDigest) -> bool {
         self.days.get(home).is_some_and(|day| day.stored.contains(digest))

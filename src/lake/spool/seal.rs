@@ -9,8 +9,7 @@ use futures::TryStreamExt;
 
 use super::backlog::{Tally, Waiting};
 use super::commit::refused_as;
-use super::folder::intact_length;
-use super::frame::{Frame, Head};
+use super::frame::{Frame, Frames, Head};
 use super::handle::{Sealed, Shared, Spool};
 use super::{Home, Refused};
 use crate::lake::journal::{self, DocumentDigest, Writer};
@@ -27,6 +26,8 @@ struct Batch {
     said: BTreeMap<Home, Vec<DocumentDigest>>,
     answers: bool,
     spoiled: BTreeSet<u64>,
+    /// Those that this disk did not give.
+    unread: BTreeMap<u64, Error>,
 }
 
 impl Spool {
@@ -34,18 +35,23 @@ impl Spool {
     /// closed before is tried again.
     ///
     /// # Errors
-    /// Those of the store: all that was not put is still in the spool.
+    /// Those of the store, and `Unavailable` when this disk did not give or let go a segment: all that was not put is still
+    /// in the spool.
     pub async fn seal(&self, open_too: bool) -> Result<()> {
         let _one_at_a_time = self.sealing.lock().await;
         if open_too {
             self.close_segment().await;
         }
+        self.shared.segments.lock().disk_error = None;
+        // What this disk does not give or let go stays for the next time, and keeps nothing else waiting.
+        let mut stuck = BTreeMap::new();
         loop {
-            let segments = self.shared.segments.lock().closed(BATCH_BYTES);
+            let passed = stuck.keys().copied().collect();
+            let segments = self.shared.segments.lock().closed(BATCH_BYTES, &passed);
             if segments.is_empty() {
-                return Ok(());
+                return stuck.into_values().next().map_or(Ok(()), Err);
             }
-            let done = self.seal_batch(&segments).await;
+            let done = self.seal_batch(segments, &mut stuck).await;
             self.shared.segments.lock().store_error = done.as_ref().err().map(|error| error.detail().to_owned());
             if let Err(error) = done {
                 Tally::add(&self.shared.tally.failed_seals, 1);
@@ -54,13 +60,17 @@ impl Spool {
         }
     }
 
-    async fn seal_batch(&self, segments: &[(u64, Waiting)]) -> Result<()> {
+    async fn seal_batch(&self, segments: Vec<(u64, Waiting)>, stuck: &mut BTreeMap<u64, Error>) -> Result<()> {
         for home in segments.iter().flat_map(|(_, waiting)| &waiting.homes).collect::<BTreeSet<_>>() {
             self.read_captures(home).await?;
         }
-        let numbers: Vec<u64> = segments.iter().map(|(number, _)| *number).collect();
-        let (shared, reading) = (Arc::clone(&self.shared), numbers.clone());
-        let Batch { writers, said, answers, spoiled } = blocking(move || Batch::read(&shared, &reading)).await?;
+        let shared = Arc::clone(&self.shared);
+        let (batch, segments) =
+            blocking(move || Batch::read(&shared, &segments).map(|batch| (batch, segments))).await?;
+        let Batch { writers, said, answers, spoiled, unread } = batch;
+        let read: Vec<(u64, Waiting)> =
+            segments.into_iter().filter(|(number, _)| !unread.contains_key(number)).collect();
+        stuck.extend(unread);
         let mut sealed = Vec::new();
         for (dataset, writer) in writers {
             let captures = writer.put(&self.store).await?;
@@ -82,7 +92,7 @@ impl Spool {
             known.forget();
         }
         let shared = Arc::clone(&self.shared);
-        blocking(move || remove(&shared, &numbers, answers, &spoiled)).await?;
+        stuck.extend(blocking(move || Ok(remove(&shared, &read, answers, &spoiled))).await?);
         if !sealed.is_empty() {
             // Nobody has to follow.
             let _ = self.sealed.send(Arc::new(sealed));
@@ -116,23 +126,33 @@ impl Spool {
 }
 
 impl Batch {
-    fn read(shared: &Shared, numbers: &[u64]) -> Result<Self> {
-        let mut batch =
-            Self { writers: BTreeMap::new(), said: BTreeMap::new(), answers: false, spoiled: BTreeSet::new() };
+    fn read(shared: &Shared, segments: &[(u64, Waiting)]) -> Result<Self> {
+        let mut batch = Self {
+            writers: BTreeMap::new(),
+            said: BTreeMap::new(),
+            answers: false,
+            spoiled: BTreeSet::new(),
+            unread: BTreeMap::new(),
+        };
         let mut seen: HashSet<(Home, DocumentDigest)> = HashSet::new();
-        for &number in numbers {
-            let bytes = shared.folder.read(number)?;
-            let mut failed = None;
-            let (_, spoiled) = intact_length(number, &bytes, |frame| {
-                if failed.is_none() {
-                    failed = batch.take(shared, frame, &mut seen).err();
+        for (number, waiting) in segments {
+            let mut bytes = match shared.folder.read(*number) {
+                Ok(bytes) => bytes.unwrap_or_default(),
+                Err(error) => {
+                    trouble(shared, &error, *number, "a segment cannot be read; it stays in the spool");
+                    batch.unread.insert(*number, error);
+                    continue;
                 }
-            });
-            if let Some(error) = failed {
-                return Err(error);
+            };
+            let written = usize::try_from(waiting.bytes).unwrap_or(usize::MAX);
+            // Behind it is what a failed write left and nobody was told of.
+            bytes.truncate(written);
+            let mut frames = Frames::new(*number, &bytes);
+            for frame in frames.by_ref() {
+                batch.take(shared, frame, &mut seen)?;
             }
-            if spoiled > 0 {
-                batch.spoiled.insert(number);
+            if frames.spoiled() > 0 || frames.intact_until() < written {
+                batch.spoiled.insert(*number);
             }
         }
         Ok(batch)
@@ -185,22 +205,65 @@ impl Batch {
     }
 }
 
-/// The segments are in the lake: what outlives them is kept, then they go.
-fn remove(shared: &Shared, numbers: &[u64], answers: bool, spoiled: &BTreeSet<u64>) -> Result<()> {
-    if answers {
-        let frames = shared.answers.lock().to_frames()?;
-        shared.folder.keep_answers(&frames)?;
+/// The segments are in the lake: what outlives them is kept, then they go. Returns those that did not.
+fn remove(
+    shared: &Shared,
+    segments: &[(u64, Waiting)],
+    answers: bool,
+    spoiled: &BTreeSet<u64>,
+) -> BTreeMap<u64, Error> {
+    let mut stuck = BTreeMap::new();
+    if answers && let Err(error) = keep_answers(shared) {
+        // On a full disk only the segments' going makes room. A retry is still known by what its documents say.
+        tracing::error!(%error, spool = %shared.folder.path().display(), "the spool's disk did not take the receipts of posts that came with a key");
+        shared.segments.lock().disk_error = Some(error.detail().to_owned());
     }
-    for &number in numbers {
-        if spoiled.contains(&number) {
-            let aside = shared.folder.put_aside(number)?;
-            tracing::error!(file = %aside.display(), "a segment with damage in the middle is kept for you to look at; what is intact of it is in the lake");
-        } else {
-            shared.folder.remove(number)?;
+    for (number, waiting) in segments {
+        let gone =
+            if spoiled.contains(number) { put_aside(shared, *number, waiting) } else { shared.folder.remove(*number) };
+        match gone {
+            Ok(()) => {
+                shared.segments.lock().waiting.remove(number);
+            }
+            Err(error) => {
+                trouble(shared, &error, *number, "a segment is in the lake and cannot be removed from the spool");
+                stuck.insert(*number, error);
+            }
         }
-        shared.segments.lock().waiting.remove(&number);
     }
+    stuck
+}
+
+fn keep_answers(shared: &Shared) -> Result<()> {
+    let frames = shared.answers.lock().to_frames()?;
+    shared.folder.keep_answers(&frames)
+}
+
+fn put_aside(shared: &Shared, number: u64, waiting: &Waiting) -> Result<()> {
+    let aside = shared.folder.put_aside(number)?;
+    {
+        let mut known = shared.known.lock();
+        waiting.homes.iter().for_each(|home| known.doubt(home));
+    }
+    let kept = aside.exists();
+    let told = if kept {
+        format!(
+            "a segment of the spool was damaged by its disk; it is kept as {}, and what is intact of it is in the lake",
+            aside.display()
+        )
+    } else {
+        format!("segment {number} of the spool is gone from its disk, and what it held with it")
+    };
+    tracing::error!("{told}");
+    let mut segments = shared.segments.lock();
+    segments.spoiled += u64::from(kept);
+    segments.disk_error = Some(told);
     Ok(())
+}
+
+fn trouble(shared: &Shared, error: &Error, segment: u64, what: &str) {
+    tracing::error!(%error, segment, "{what}");
+    shared.segments.lock().disk_error = Some(error.detail().to_owned());
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
