@@ -17,6 +17,8 @@ use crate::{Error, Result};
 
 /// CSV rows are handed on in batches of this many.
 const CSV_ROWS: usize = 20_000;
+/// What is read and not yet taken: a taker that has enough of it stops before much more is made.
+const TOGETHER: usize = 4096;
 
 /// Where what was read goes.
 pub trait Take {
@@ -159,17 +161,18 @@ fn collect_json(
     let mut bytes = 0;
     while let Some(batch) = splitter.next_batch()? {
         let received_at = clock.now();
-        let outcomes: Vec<Result<Good, Bad>> = batch
-            .pieces
-            .par_iter()
-            .with_min_len(16)
-            .map_init(
-                || Reader::new(instruments),
-                |reader, piece| read_piece(reader, piece, &batch.text[piece.range.clone()]),
-            )
-            .collect();
-        for (piece, outcome) in batch.pieces.iter().zip(outcomes) {
-            keep(taker, piece, &batch.text[piece.range.clone()], outcome, received_at)?;
+        for pieces in batch.pieces.chunks(TOGETHER) {
+            let outcomes: Vec<Result<Good, Bad>> = pieces
+                .par_iter()
+                .with_min_len(16)
+                .map_init(
+                    || Reader::new(instruments),
+                    |reader, piece| read_piece(reader, piece, &batch.text[piece.range.clone()]),
+                )
+                .collect();
+            for (piece, outcome) in pieces.iter().zip(outcomes) {
+                keep(taker, piece, &batch.text[piece.range.clone()], outcome, received_at)?;
+            }
         }
         bytes += batch.text.len() as u64;
         progress(bytes);
@@ -262,7 +265,10 @@ fn collect_csv(
             batch.push((Piece { range: 0..0, document: row, line, too_large: false }, record));
         }
         if batch.len() == CSV_ROWS || ended {
-            keep_rows(&table, instruments, clock.now(), &batch, taker)?;
+            let received_at = clock.now();
+            for rows in batch.chunks(TOGETHER) {
+                keep_rows(&table, instruments, received_at, rows, taker)?;
+            }
             batch.clear();
             progress(source.position().byte());
         }

@@ -130,5 +130,5 @@ fn captures_are_counted_when_asked(lake: &Lake) {
     // One minute of 390, late in the day: the rest of the session is owed, and days since.
     assert_eq!(spy["newest"]["minute"], "2025-01-15T19:32:00Z");
     assert!(spy["newest"]["behind_minutes"].as_u64().is_none_or(|minutes| minutes >= 87), "{spy}");
-    assert!(lake.run(&["status", "--captures"]).ends(0).stdout.contains("refused: 1 in "));
+    assert!(lake.run(&["status", "--captures"]).ends(0).stdout.contains("refused: 1 file, "));
 }

@@ -8,6 +8,8 @@ use crate::{Error, Result};
 
 /// Batches are about this large: enough documents to keep every core busy.
 const BATCH_BYTES: usize = 4 << 20;
+/// A batch has at most so many documents: input of next to empty ones would be many times larger in memory than it is.
+const BATCH_DOCUMENTS: usize = 1 << 16;
 /// A document beyond this is refused; real ones are a thousand times smaller.
 pub const DOCUMENT_BYTES: usize = 64 << 20;
 
@@ -159,6 +161,9 @@ impl<R: Read> Splitter<R> {
                 pieces.push(start + trimmed.start..start + trimmed.end);
             }
             start = (stop + 1).min(end);
+            if pieces.len() == BATCH_DOCUMENTS {
+                return (pieces, start);
+            }
         }
         (pieces, end)
     }
@@ -168,6 +173,9 @@ impl<R: Read> Splitter<R> {
         let mut used = 0;
         let mut at = 0;
         while at < text.len() {
+            if pieces.len() >= BATCH_DOCUMENTS {
+                return (pieces, used);
+            }
             match text[at] {
                 b'{' => match balanced(&text[at..]) {
                     Some(length) => {

@@ -3,6 +3,8 @@
 use super::Refusal;
 
 const NUMBERS: [&str; 5] = ["strike", "gamma_exposure", "vanna_exposure", "charm_exposure", "spot"];
+/// Column names stand in every document that is made of a row.
+const HEADER_BYTES: usize = 16 << 10;
 const NEEDED: [&str; 4] = ["timestamp", "symbol", "expiration", "strike"];
 
 /// The header of a CSV file, ready to turn its records into documents.
@@ -17,6 +19,12 @@ impl Table {
     pub fn new(header: &csv::StringRecord) -> crate::Result<Self> {
         let columns: Vec<String> =
             header.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_ascii_lowercase()).collect();
+        if columns.iter().map(String::len).sum::<usize>() > HEADER_BYTES {
+            return Err(crate::Error::invalid(format!(
+                "the CSV's column names are longer than {} KiB together; leave out the columns that are not needed",
+                HEADER_BYTES >> 10
+            )));
+        }
         for needed in NEEDED {
             if !columns.iter().any(|column| column == needed) {
                 return Err(crate::Error::invalid(format!(

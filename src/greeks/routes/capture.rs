@@ -1,15 +1,16 @@
 //! `POST /capture/v1/greeks`: takes documents, answers when they are on disk. Put behind keys by the capture server; it writes
 //! to nothing but the spool.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use axum::{BoxError, Json};
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -18,10 +19,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Error;
-use crate::greeks::post::{self, BODY_BYTES, PLAIN_BYTES, Unread};
+use crate::greeks::post::{self, BODY_BYTES, KEPT_BYTES, MOST_HOMES, MOST_REFUSED, PLAIN_BYTES, Unread};
 use crate::greeks::record::GREEKS;
 use crate::http::auth::Access;
 use crate::http::keys::Scope;
+use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemDocument, ProblemType};
 use crate::lake::spool::{Post, PostKey, Receipt, Room, Spool, Unwritten};
 use crate::market::{Instruments, SharedClock, Symbol};
@@ -113,9 +115,9 @@ impl Taken {
         (status = 400, body = ProblemDocument, description = "The body cannot be read at all"),
         (status = 401, body = ProblemDocument),
         (status = 403, body = ProblemDocument, description = "The key lacks the scope or a symbol; nothing was taken"),
-        (status = 413, body = ProblemDocument),
+        (status = 413, body = ProblemDocument, description = "Too large, or of more than 1,000 days (each symbol's by itself): send it in several posts; nothing was taken"),
         (status = 415, body = ProblemDocument),
-        (status = 422, body = ProblemDocument, description = "No document was taken, with counts and reasons; or the Idempotency-Key came before with another body"),
+        (status = 422, body = ProblemDocument, description = "No document was taken, with counts and reasons, or because more than 10,000 were refused; or the Idempotency-Key came before with another body"),
         (status = 429, body = ProblemDocument, description = "As much waits as may wait; nothing was taken"),
         (status = 503, body = ProblemDocument, description = "Cannot be written down now; nothing was taken"),
     )
@@ -123,9 +125,11 @@ impl Taken {
 async fn take(
     State(intake): State<Intake>,
     access: Access,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    Params::parse(query.as_deref(), &[])?;
     access.require_dataset(Scope::Capture, GREEKS)?;
     let key = idempotency_key(&headers)?;
     let announced = content_length(&headers);
@@ -133,14 +137,10 @@ async fn take(
         return Err(too_large("as sent", BODY_BYTES as u64));
     }
     let mut room = intake.spool.room(announced.unwrap_or(FIRST_ROOM)).ok_or_else(busy)?;
-    let body = received(body).await?;
-    if !room.grow_to(body.len() as u64) {
-        return Err(busy());
-    }
+    let body = received(body, &mut room).await?;
     check_encoding(&headers, &body)?;
-    let post_key = key.map(|key| post_key(&access, &key, &body));
-    let (mut post, room) = read(&intake, body, room).await?;
-    post.key = post_key;
+    let key_id = key.map(|key| key_id(&access, &key));
+    let (post, room) = read(&intake, body, key_id, room).await?;
     for symbol in symbols(&post) {
         access.require(Scope::Capture, GREEKS, &symbol)?;
     }
@@ -181,29 +181,43 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 /// Whose key it is, so that two clients that choose the same one do not meet.
-fn post_key(access: &Access, key: &str, body: &[u8]) -> PostKey {
+fn key_id(access: &Access, key: &str) -> [u8; 32] {
     let client = access.key_id().unwrap_or("this machine");
-    PostKey { id: Sha256::digest(format!("{GREEKS}\n{client}\n{key}")).into(), body: Sha256::digest(body).into() }
+    Sha256::digest(format!("{GREEKS}\n{client}\n{key}")).into()
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn received(body: Body) -> Result<Bytes, Problem> {
-    let whole = Limited::new(body, BODY_BYTES).collect();
-    match tokio::time::timeout(SENDING, whole).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large("as sent", BODY_BYTES as u64)),
-        Ok(Err(error)) => {
-            Err(Problem::new(ProblemType::InvalidRequest, "the body broke off before its end; send it again")
-                .caused_by(Error::invalid("a body broke off").caused_by(error)))
+/// The whole body. `room` grows with it, so that one that did not say its length is held to what there is.
+async fn received(body: Body, room: &mut Room) -> Result<Bytes, Problem> {
+    let whole = async {
+        let mut body = Limited::new(body, BODY_BYTES);
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+            if !room.grow_to((whole.len() + data.len()) as u64) {
+                return Err(busy());
+            }
+            whole.extend_from_slice(&data);
         }
-        Err(_) => Err(Problem::new(
+        Ok(whole.freeze())
+    };
+    tokio::time::timeout(SENDING, whole).await.unwrap_or_else(|_| {
+        Err(Problem::new(
             ProblemType::DeadlineExceeded,
             "the body was not sent within a minute, nothing of it was taken; send less at once",
-        )),
+        ))
+    })
+}
+
+fn broken(error: BoxError) -> Problem {
+    if error.is::<LengthLimitError>() {
+        return too_large("as sent", BODY_BYTES as u64);
     }
+    Problem::new(ProblemType::InvalidRequest, "the body broke off before its end; send it again")
+        .caused_by(Error::invalid("a body broke off").caused_by(error))
 }
 
 /// What the header says must be what the bytes are. Without it they are looked at, as in a file.
@@ -231,27 +245,53 @@ fn check_encoding(headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
     ))
 }
 
-async fn read(intake: &Intake, body: Bytes, mut room: Room) -> Result<(Post, Room), Problem> {
+async fn read(intake: &Intake, body: Bytes, key_id: Option<[u8; 32]>, mut room: Room) -> Result<(Post, Room), Problem> {
     let (instruments, clock) = (Arc::clone(&intake.instruments), Arc::clone(&intake.clock));
     let read = tokio::task::spawn_blocking(move || {
-        post::read(body, &instruments, clock.as_ref(), &mut room).map(|post| (post, room))
+        let key = key_id.map(|id| PostKey { id, body: Sha256::digest(&body).into() });
+        let post = post::read(body, &instruments, clock.as_ref(), &mut room)?;
+        Ok((Post { key, ..post }, room))
     });
     match read.await {
-        Ok(Ok(read)) => Ok(read),
-        Ok(Err(Unread::TooLarge)) => Err(too_large("unpacked", PLAIN_BYTES)),
-        Ok(Err(Unread::Busy)) => Err(busy()),
-        Ok(Err(Unread::Invalid(error))) => Err(Problem::from(error)),
+        Ok(read) => read.map_err(unread),
         Err(panic) => Err(Problem::from(Error::internal("reading a post failed").caused_by(panic))),
     }
 }
 
-fn symbols(post: &Post) -> Vec<Symbol> {
-    let mut symbols: Vec<Symbol> = Vec::new();
+fn unread(why: Unread) -> Problem {
+    let too_many = |what: String| {
+        Problem::new(ProblemType::TooLarge, format!("{what}; nothing of it was taken, send it in several posts"))
+    };
+    match why {
+        Unread::TooLarge => too_large("unpacked", PLAIN_BYTES),
+        Unread::TooManyDocuments => {
+            too_many(format!("the post's documents take more than {} MiB of memory", KEPT_BYTES >> 20))
+        }
+        Unread::TooManyHomes => {
+            too_many(format!("a post is of at most {MOST_HOMES} days, each symbol's counted by itself"))
+                .with("max_days", MOST_HOMES)
+        }
+        Unread::TooManyRefused(first) => Problem::new(
+            ProblemType::NothingTaken,
+            format!(
+                "more than {MOST_REFUSED} documents of the post were refused, so nothing of it was taken, the first ({}): {}; \
+                 mend them or send the good ones alone",
+                first.place, first.reason
+            ),
+        )
+        .with("max_refused", MOST_REFUSED),
+        Unread::Busy => busy(),
+        Unread::Invalid(error) => Problem::from(error),
+    }
+}
+
+fn symbols(post: &Post) -> BTreeSet<Symbol> {
     let documents = post.documents.iter().map(|document| &document.home.symbol);
     let refused = post.refused.iter().filter_map(|refused| Some(&refused.home.as_ref()?.0));
+    let mut symbols = BTreeSet::new();
     for symbol in documents.chain(refused) {
         if !symbols.contains(symbol) {
-            symbols.push(symbol.clone());
+            symbols.insert(symbol.clone());
         }
     }
     symbols
@@ -297,5 +337,35 @@ fn problem(unwritten: Unwritten, spool: &Spool) -> Problem {
         Unwritten::Stopping => {
             Problem::new(ProblemType::SpoolUnavailable, "the server is stopping; send it again in a few seconds")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_of_unknown_length_is_read_only_as_far_as_there_is_room() {
+        let all = Arc::new(Semaphore::new(128));
+        let mut room = Room::of(&all, 64);
+        let (sent, counted) = std::sync::mpsc::channel();
+        let frames = (0..1000).map(move |_| {
+            let _ = sent.send(());
+            Ok::<_, Infallible>(Bytes::from_static(&[b' '; 16 << 10]))
+        });
+        let body = Body::from_stream(futures::stream::iter(frames));
+        let refused = received(body, &mut room).await.expect_err("15 MiB in 128 KiB");
+        assert_eq!(refused.into_response().status().as_u16(), 429);
+        assert_eq!(counted.try_iter().count(), 9, "eight frames of 16 KiB fit");
+        drop(room);
+        let mut room = Room::of(&all, 64);
+        let body = Body::from_stream(futures::stream::iter((0..8).map(|at| Ok::<_, Infallible>(vec![at; 16 << 10]))));
+        let whole = received(body, &mut room).await.expect("as much as there is");
+        assert_eq!((whole.len(), whole[0], whole[(128 << 10) - 1]), (128 << 10, 0, 7));
+        assert_eq!(room.bytes(), 128 << 10);
     }
 }

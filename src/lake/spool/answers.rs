@@ -8,9 +8,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::frame::{Framer, Head};
 use super::{PostKey, Receipt};
 use crate::Result;
+use crate::lake::journal::Note;
 
 /// Remembered at once; the oldest goes first. A retry after that is still known by what its documents say.
 const MOST: usize = 65_536;
+/// What all of them may take: reasons quote what was posted.
+const MOST_BYTES: usize = 32 << 20;
 const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
 
 #[derive(Debug, Clone)]
@@ -25,6 +28,7 @@ struct Given {
 pub struct Answers {
     given: HashMap<[u8; 32], Given>,
     order: VecDeque<([u8; 32], DateTime<Utc>)>,
+    bytes: usize,
 }
 
 /// What a key means for a post.
@@ -48,14 +52,22 @@ impl Answers {
     }
 
     pub fn give(&mut self, key: &PostKey, at: DateTime<Utc>, receipt: Arc<Receipt>) {
-        if self.given.insert(key.id, Given { body: key.body, at, receipt }).is_none() {
-            self.order.push_back((key.id, at));
+        self.bytes += size(&receipt);
+        match self.given.insert(key.id, Given { body: key.body, at, receipt }) {
+            None => self.order.push_back((key.id, at)),
+            Some(before) => self.bytes -= size(&before.receipt),
         }
         while let Some((id, given_at)) = self.order.front().copied()
-            && (self.order.len() > MOST || at - given_at > KEPT_FOR)
+            && (self.order.len() > MOST || self.bytes > MOST_BYTES || at - given_at > KEPT_FOR)
         {
             self.order.pop_front();
-            self.given.remove(&id);
+            self.forget(&id);
+        }
+    }
+
+    fn forget(&mut self, id: &[u8; 32]) {
+        if let Some(given) = self.given.remove(id) {
+            self.bytes -= size(&given.receipt);
         }
     }
 
@@ -70,6 +82,15 @@ impl Answers {
         }
         Ok(out)
     }
+}
+
+/// About what a receipt takes, in memory as in a frame.
+fn size(receipt: &Receipt) -> usize {
+    let note = |note: &Note| {
+        let field = note.field.as_ref().map_or(0, String::len);
+        128 + note.code.len() + note.place.len() + field + note.reason.len()
+    };
+    256 + receipt.reasons.iter().map(note).sum::<usize>()
 }
 
 /// The receipt as a frame's body.
@@ -120,5 +141,32 @@ mod tests {
         }
         assert_eq!(answers.asked(&numbered(0)), Asked::First);
         assert_eq!(answers.asked(&numbered(1)), Asked::Again(receipt(1)));
+    }
+
+    #[test]
+    fn the_oldest_goes_when_they_take_too_much() {
+        let noon: DateTime<Utc> = "2025-01-15T12:00:00Z".parse().unwrap();
+        let mebibyte = || {
+            let note = Note {
+                code: "not_json".into(),
+                place: "document 1, line 1".into(),
+                field: None,
+                timestamp: None,
+                reason: "x".repeat(1 << 20),
+            };
+            Arc::new(Receipt { counts: Counts::default(), reasons: vec![note] })
+        };
+        let mut answers = Answers::default();
+        for number in 0..31 {
+            answers.give(&key(number, 0), noon, mebibyte());
+        }
+        answers.give(&key(30, 0), noon, mebibyte());
+        assert_eq!(answers.asked(&key(0, 0)), Asked::Again(mebibyte()), "31 MiB, one of them given twice");
+        for number in 31..100 {
+            answers.give(&key(number, 0), noon, mebibyte());
+        }
+        assert_eq!(answers.asked(&key(68, 0)), Asked::First);
+        assert_eq!(answers.asked(&key(69, 0)), Asked::Again(mebibyte()));
+        assert!(answers.to_frames().unwrap().len() <= 32 << 20);
     }
 }

@@ -1,6 +1,7 @@
 //! [`Spool`]: the handle that routes and the server hold. Opens the folder and recovers what a crash left, takes posts, and
 //! tells what waits.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -16,12 +17,12 @@ use super::commit::{Committer, Order, Pending, refused_as};
 use super::folder::{Folder, Medium};
 use super::frame::{Frame, Frames, Head};
 use super::known::Known;
-use super::{Backlog, Home, Post, PostKey, Receipt, Refused, Tally, Unwritten};
+use super::{Backlog, Document, Home, Post, PostKey, Receipt, Refused, Tally, Unwritten};
 use crate::lake::store::Store;
 use crate::market::SharedClock;
 use crate::{Error, Result};
 
-/// How long a post waits for the captures of its day to be read before it goes on without them.
+/// How long a post waits for the captures of its days to be read before it goes on without them.
 const LOADING: Duration = Duration::from_secs(2);
 /// Memory is given out in pieces of this size.
 const PIECE: u64 = 1 << 10;
@@ -152,9 +153,7 @@ impl Spool {
     /// # Errors
     /// Nothing of the post was written down; see [`Unwritten`].
     pub async fn write_down(&self, post: Post, room: Room) -> Result<Arc<Receipt>, Unwritten> {
-        for home in homes(&post) {
-            self.load(&home).await;
-        }
+        self.load(&homes(&post)).await;
         let (answer, answered) = oneshot::channel();
         let order = Order::Write(Pending { post, answer, room });
         self.orders.send(order).map_err(|_| Unwritten::Stopping)?;
@@ -183,35 +182,44 @@ impl Spool {
         self.sealed.subscribe()
     }
 
-    /// Reads what the day's captures hold, the first time it is asked about. A store that is slow or away does not keep a
+    /// Reads what the days' captures hold, the first time they are asked about. A store that is slow or away does not keep a
     /// post waiting: what was said twice is then found before it is put.
-    async fn load(&self, home: &Home) {
-        if !self.shared.known.lock().wants_loading(home, Instant::now()) {
-            return;
-        }
+    async fn load(&self, homes: &BTreeSet<&Home>) {
+        let wants = |home: &Home| self.shared.known.lock().wants_loading(home, Instant::now());
         let loading = async {
-            let _one_at_a_time = self.loading.lock().await;
-            if self.shared.known.lock().wants_loading(home, Instant::now()) {
-                self.read_captures(home).await
-            } else {
-                Ok(())
+            for home in homes {
+                if !wants(home) {
+                    continue;
+                }
+                let _one_at_a_time = self.loading.lock().await;
+                if wants(home) {
+                    self.read_captures(home).await?;
+                }
             }
+            Ok::<_, Error>(())
         };
         let why = match tokio::time::timeout(LOADING, loading).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the store is slow".to_owned(),
         };
-        tracing::warn!(symbol = %home.symbol, date = %home.date, why, "the day's captures cannot be read now; documents said twice are found when they are sealed");
-        self.shared.known.lock().loading_failed(home, Instant::now());
+        tracing::warn!(
+            days = homes.len(),
+            why,
+            "captures cannot be read now; documents said twice are found when they are sealed"
+        );
+        self.shared.known.lock().loading_failed(Instant::now());
     }
 }
 
-fn homes(post: &Post) -> Vec<Home> {
-    let mut homes: Vec<Home> = Vec::new();
-    for document in &post.documents {
-        if !homes.contains(&document.home) {
-            homes.push(document.home.clone());
+fn homes(post: &Post) -> BTreeSet<&Home> {
+    let mut homes = BTreeSet::new();
+    let mut last = None;
+    for Document { home, .. } in &post.documents {
+        // They come in runs.
+        if last != Some(home) {
+            homes.insert(home);
+            last = Some(home);
         }
     }
     homes

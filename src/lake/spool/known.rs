@@ -11,7 +11,7 @@ use crate::lake::journal::DocumentDigest;
 
 /// Digests kept, about 100 MB; days that wait in the spool are kept beyond it.
 const MOST: usize = 3_000_000;
-/// After a day's captures could not be read, posts do without for so long.
+/// After captures could not be read, posts do without for so long: a store that is away is so for every day.
 const PAUSE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
@@ -22,7 +22,6 @@ struct Day {
     /// On this disk, not yet in the store.
     spooled: HashSet<DocumentDigest>,
     loaded: bool,
-    failed_at: Option<Instant>,
     used: u64,
 }
 
@@ -31,6 +30,8 @@ struct Day {
 pub struct Known {
     days: HashMap<Home, Day>,
     uses: u64,
+    /// When captures could last not be read.
+    failed_at: Option<Instant>,
 }
 
 impl Known {
@@ -80,11 +81,11 @@ impl Known {
 
     /// Whether a post should wait for the day's captures to be read.
     pub fn wants_loading(&self, home: &Home, now: Instant) -> bool {
-        self.days.get(home).is_none_or(|day| !day.loaded && day.failed_at.is_none_or(|at| now - at >= PAUSE))
+        self.failed_at.is_none_or(|at| now - at >= PAUSE) && self.days.get(home).is_none_or(|day| !day.loaded)
     }
 
-    pub fn loading_failed(&mut self, home: &Home, now: Instant) {
-        self.day(home).failed_at = Some(now);
+    pub fn loading_failed(&mut self, now: Instant) {
+        self.failed_at = Some(now);
     }
 
     /// Which of these captures are still to be read.
@@ -180,5 +181,18 @@ mod tests {
         assert_eq!(["2025-01-13", "2025-01-14", "2025-01-15", "2025-01-16"].map(left), [true, true, false, false]);
         assert!(known.wants_loading(&home("2025-01-15"), Instant::now()));
         assert!(!known.wants_loading(&home("2025-01-14"), Instant::now()));
+    }
+
+    #[test]
+    fn a_store_that_fails_for_one_day_is_left_alone_for_all() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        known.loaded(&home("2025-01-13"));
+        assert!(known.wants_loading(&home("2025-01-14"), now));
+        known.loading_failed(now);
+        let later = |seconds| now + Duration::from_secs(seconds);
+        assert!(!known.wants_loading(&home("2025-01-14"), now));
+        assert!(!known.wants_loading(&home("2025-01-15"), later(9)));
+        assert!(known.wants_loading(&home("2025-01-15"), later(10)));
+        assert!(!known.wants_loading(&home("2025-01-13"), later(10)), "it has been read");
     }
 }

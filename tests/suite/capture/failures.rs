@@ -1,6 +1,7 @@
 //! A store that is away, a spool that is full, a disk that is full: posts are delayed or told to come again, and never lost.
 
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -42,6 +43,26 @@ fn a_store_that_is_away_only_delays() {
     assert!(found.iter().all(|(number, times)| *times == if *number == 1 { 2 } else { 1 }), "{found:?}");
     lake.compact(&[]);
     lake.is_sound();
+}
+
+#[test]
+fn a_store_that_hangs_is_asked_once_and_then_left_alone() {
+    let lake = Lake::in_bucket();
+    let server = lake.server().expect("a bucket");
+    let listener = Listener::over(&lake);
+    // Who may post is learned before.
+    listener.post("oops").problem(422, "nothing-taken");
+    server.reset();
+    server.fail_next("ListObjectsV2", "", Fault::Late(Duration::from_secs(60)), 1);
+    let days = |symbol: &str| -> String {
+        let on = |day: u32| numbered(symbol, 1).replace("2025-01-15", &format!("2025-01-{day}"));
+        (13..17).map(|day| on(day) + "\n").collect()
+    };
+    assert_eq!(counts(&listener.post(days("SPY")).ok()), [4, 4, 0, 0]);
+    assert_eq!(counts(&listener.post(days("QQQ")).ok()), [4, 4, 0, 0]);
+    let asked = server.count("ListObjectsV2");
+    assert_eq!(asked, 1, "not for each day, and not again by the next post");
+    listener.stop();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::listener::{Listener, PATH, counts, numbered};
+use super::listener::{Listener, PATH, bytes_of_segments, counts, numbered};
 use crate::pitlake_binary::{Lake, on_every_store};
 use crate::server::Reply;
 
@@ -12,6 +12,8 @@ on_every_store!(
     every_shape_and_packing_is_taken_once,
     a_bad_document_is_refused_alone_and_kept,
     nothing_taken_is_a_422,
+    a_post_of_too_many_faults_or_days_is_not_taken,
+    what_a_reason_quotes_is_short,
     what_is_posted_is_compacted_like_what_is_ingested,
     keys_open_what_they_are_for,
 );
@@ -97,6 +99,38 @@ fn nothing_taken_is_a_422(lake: &Lake) {
     listener.stop();
     assert_eq!(lake.objects_under("raw/_rejected/").len(), 1);
     assert!(lake.objects_under("raw/greeks/").is_empty());
+}
+
+fn a_post_of_too_many_faults_or_days_is_not_taken(lake: &Lake) {
+    let listener = Listener::over(lake);
+    let problem = listener.post(gzip(&"1\n".repeat(1 << 20))).problem(422, "nothing-taken");
+    assert_eq!(problem["max_refused"], 10_000);
+    let one_good = format!("{}\n{}", numbered("SPY", 1), "1\n".repeat(10_001));
+    listener.post_with(one_good, &[("idempotency-key", "a")]).problem(422, "nothing-taken");
+    let days: Vec<String> = (1990..2030)
+        .flat_map(|year| {
+            (1..13).flat_map(move |month| [3, 10, 17, 24].map(|day| format!("{year}-{month:02}-{day:02}")))
+        })
+        .map(|date| numbered("SPY", 1).replace("2025-01-15", &date).replace("2025-01-17", "2035-01-19"))
+        .collect();
+    let problem = listener.post(days.join("\n")).problem(413, "too-large");
+    assert_eq!(problem["max_days"], 1_000);
+    assert_eq!(bytes_of_segments(&listener.spool), 0, "nothing of them was written down");
+    let reply = listener.post_with(numbered("SPY", 1), &[("idempotency-key", "a")]).ok();
+    assert_eq!(counts(&reply), [1, 1, 0, 0], "neither the document nor the key is there already");
+    listener.stop();
+    assert!(lake.objects_under("raw/_rejected/").is_empty());
+}
+
+fn what_a_reason_quotes_is_short(lake: &Lake) {
+    let listener = Listener::over(lake);
+    let fraction = format!("1970-01-15T14:32:00.{}-05:00", "1".repeat(1 << 20));
+    let bad = numbered("SPY", 1).replace("2025-01-15T14:32:00-05:00", &fraction);
+    let problem = listener.post(gzip(&bad)).problem(422, "nothing-taken");
+    let reason = problem["reasons"][0]["reason"].as_str().expect("a reason");
+    assert_eq!(reason.chars().count(), 301, "{reason}");
+    assert!(reason.starts_with("timestamp '1970-01-15T14:32:00.11") && reason.ends_with('…'), "{reason}");
+    listener.stop();
 }
 
 fn what_is_posted_is_compacted_like_what_is_ingested(lake: &Lake) {

@@ -187,6 +187,6 @@ fn what_a_revision_changed_is_told_in_every_format() {
     let csv = ask("csv");
     let line = csv.text().lines().find(|line| line.starts_with(DAY)).expect("the day");
     assert!(line.ends_with(",1,3,5,2,greeks/0a1b;chains/2c3d,,false"), "{line}");
-    let other = csv.text().lines().nth(1).expect("another day");
+    let other = csv.text().lines().skip(1).find(|line| !line.starts_with(DAY)).expect("another day");
     assert!(other.ends_with(",,,,,,,"), "{other}");
 }

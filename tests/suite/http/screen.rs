@@ -90,7 +90,7 @@ fn every_format_gives_the_same_hits(span: &Span) {
         assert_eq!(table.rows, rows, "{format}");
     }
     let answer = span.server.get(&format!("{SCREEN}?{SPAN}&greek=gamma&above=5e8")).ok().json();
-    assert_eq!((&answer["greek"], &answer["above"]), (&json!("gamma"), &json!(5e8)));
+    assert_eq!((&answer["greek"], &answer["above"]), (&json!("gamma"), &json!(500_000_000)));
 }
 
 fn what_a_screen_needs_is_asked_for(span: &Span) {
