@@ -61,7 +61,7 @@ pub fn derive(
 /// dealt out.
 ///
 /// # Errors
-/// As [`derive`], but for those of parsing.
+/// As [`derive()`], but for those of parsing.
 pub fn assemble(
     instrument: &Instrument,
     date: TradingDate,

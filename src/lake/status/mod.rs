@@ -1,5 +1,5 @@
 //! What the lake holds at a glance, read from catalogs, year indexes and the newest manifests: never from partitions. Called by
-//! `pitlake status`. [`holding`] sums up one symbol of one dataset, [`lag`] says how far behind it is; both are pure.
+//! `pitlake status`. `holding` sums up one symbol of one dataset, `lag` says how far behind it is; both are pure.
 
 mod holding;
 mod lag;
