@@ -11,6 +11,7 @@ pub mod instrument;
 pub mod instruments;
 pub mod session;
 pub mod symbol;
+pub mod ticks;
 
 #[cfg(test)]
 mod sessions_tests;
@@ -23,3 +24,4 @@ pub use instrument::{AssetClass, Instrument};
 pub use instruments::Instruments;
 pub use session::{Session, SessionHours, SessionKind, floor_minute};
 pub use symbol::Symbol;
+pub use ticks::{Grid, Ticks};

@@ -4,14 +4,16 @@
 use std::path::{Path, PathBuf};
 
 /// Each room with those it may import, from the ground up.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 9] = [
     ("market", &[]),
     ("lake", &["market"]),
     ("engine", &["lake", "market"]),
     ("http", &["engine", "lake", "market"]),
     ("greeks", &["http", "engine", "lake", "market"]),
-    ("server", &["greeks", "http", "engine", "lake", "market"]),
-    ("cli", &["server", "greeks", "http", "engine", "lake", "market"]),
+    ("bars", &["http", "engine", "lake", "market"]),
+    ("profile", &["bars", "http", "engine", "lake", "market"]),
+    ("server", &["greeks", "bars", "profile", "http", "engine", "lake", "market"]),
+    ("cli", &["server", "greeks", "bars", "profile", "http", "engine", "lake", "market"]),
 ];
 const LONGEST: usize = 500;
 

@@ -1,0 +1,12 @@
+//! Price bars: one minute to one hour, for whoever needs prices over time; [`crate::profile`] is made from them.
+//!
+//! Bars come in from files by declared rules (whose time zone, which end of the bar is stamped, what volume means), are
+//! checked against tick grid, calendar and each other, and are kept with every finding. A bar is stored by the instant at
+//! which it starts.
+
+pub mod bar;
+pub mod record;
+pub mod stored;
+
+pub use bar::Bar;
+pub use record::DATASETS;
