@@ -2,10 +2,17 @@
 //!
 //! Bars come in from files by declared rules (whose time zone, which end of the bar is stamped, what volume means), are
 //! checked against tick grid, calendar and each other, and are kept with every finding. A bar is stored by the instant at
-//! which it starts.
+//! which it starts. `docs/bars.md` tells it to users.
 
 pub mod bar;
+pub mod capture;
+pub mod generate;
+pub mod ingest;
+pub mod input;
+pub mod reading;
 pub mod record;
+pub mod spacing;
+pub mod stamping;
 pub mod stored;
 
 pub use bar::Bar;
