@@ -6,14 +6,18 @@
 
 pub mod bar;
 pub mod capture;
+pub mod compact;
 pub mod generate;
 pub mod ingest;
 pub mod input;
+pub mod quality;
 pub mod reading;
 pub mod record;
+pub mod routes;
 pub mod spacing;
 pub mod stamping;
 pub mod stored;
+pub mod verify;
 
 pub use bar::Bar;
 pub use record::DATASETS;
