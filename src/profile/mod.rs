@@ -3,7 +3,9 @@
 
 pub mod compute;
 pub mod computed;
+pub mod draw;
 pub mod extremes;
+pub mod histogram;
 pub mod periods;
 pub mod record;
 mod rows;
@@ -13,6 +15,17 @@ pub mod settings;
 mod settings_file;
 pub mod share;
 pub mod value_area;
+
+#[cfg(test)]
+mod compute_tests;
+#[cfg(test)]
+mod draw_tests;
+#[cfg(test)]
+mod properties_tests;
+#[cfg(test)]
+mod scene;
+#[cfg(test)]
+mod session_shape_tests;
 
 pub use compute::{Question, Shape, profile};
 pub use computed::{Profile, Source};
