@@ -100,7 +100,7 @@ fn header(drawing: &Drawing<'_>, rows: RowGrid) -> String {
     if let Some(minutes) = record.tpo_period_minutes {
         _ = write!(text, "  {minutes}-minute letters");
     }
-    _ = write!(text, "  rows of {} ticks", rows.ticks);
+    _ = write!(text, "  rows of {} tick{}", rows.ticks, if rows.ticks == 1 { "" } else { "s" });
     _ = write!(text, "\n{} revision {}, {}", record.calculation_version, record.revision, record.condition.as_str());
     if !record.reasons.is_empty() {
         _ = write!(text, ": {}", record.reasons.join(", "));

@@ -1,8 +1,6 @@
 //! A volume histogram as somebody else made it, a table of price and volume, and its levels by each method. Called by
 //! `pitlake profile histogram`; it reads text that was already loaded and touches nothing else.
 
-use csv::{ReaderBuilder, StringRecord, Trim};
-
 use super::record::ValueAreaMethod;
 use super::rows::{MOST, hundred_millionths};
 use super::share::Share;
@@ -120,27 +118,17 @@ struct Columns {
 fn read(text: &str) -> Result<Vec<(Decimal, u128)>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let delimiter = [b'\t', b';', b','].into_iter().find(|byte| first.as_bytes().contains(byte)).unwrap_or(b',');
-    let mut reader = ReaderBuilder::new()
-        .delimiter(delimiter)
-        .has_headers(false)
-        .flexible(true)
-        .trim(Trim::All)
-        .from_reader(text.as_bytes());
+    let delimiter = ['\t', ';', ','].into_iter().find(|&mark| first.contains(mark)).unwrap_or(',');
     let mut columns = None;
     let mut table = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| Error::invalid("not a table of text").caused_by(error))?;
-        if record.iter().all(str::is_empty) {
-            continue;
-        }
-        let line = record.position().map_or(0, csv::Position::line);
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let cells: Vec<&str> = line.split(delimiter).map(|cell| cell.trim().trim_matches('"')).collect();
+        let in_line = |error: Error| error.while_doing(format_args!("line {}", at + 1));
         let at = match columns {
             Some(at) => at,
             None => {
-                let is_header = record.iter().all(|cell| number(cell).is_none());
-                let at =
-                    columns_of(&record, is_header).map_err(|error| error.while_doing(format_args!("line {line}")))?;
+                let is_header = cells.iter().all(|cell| number(cell).is_none());
+                let at = columns_of(&cells, is_header).map_err(in_line)?;
                 columns = Some(at);
                 if is_header {
                     continue;
@@ -148,12 +136,12 @@ fn read(text: &str) -> Result<Vec<(Decimal, u128)>> {
                 at
             }
         };
-        table.push(row(&record, at).map_err(|error| error.while_doing(format_args!("line {line}")))?);
+        table.push(row(&cells, at).map_err(in_line)?);
     }
     Ok(table)
 }
 
-fn columns_of(first: &StringRecord, is_header: bool) -> Result<Columns> {
+fn columns_of(first: &[&str], is_header: bool) -> Result<Columns> {
     let named = |name: &str| first.iter().position(|cell| cell.eq_ignore_ascii_case(name));
     match (named("price"), named("volume")) {
         (Some(price), Some(volume)) if is_header => Ok(Columns { price, volume, width: first.len() }),
@@ -165,13 +153,13 @@ fn columns_of(first: &StringRecord, is_header: bool) -> Result<Columns> {
     }
 }
 
-fn row(record: &StringRecord, at: Columns) -> Result<(Decimal, u128)> {
+fn row(cells: &[&str], at: Columns) -> Result<(Decimal, u128)> {
     let cell = |column: usize, what: &str| {
-        let cell = record.get(column).filter(|cell| !cell.is_empty());
+        let cell = cells.get(column).copied().filter(|cell| !cell.is_empty());
         cell.ok_or_else(|| Error::invalid(format!("has no {what}")))
     };
     // A comma that parts columns makes two of a number with thousands.
-    if record.len() > at.width {
+    if cells.len() > at.width {
         return Err(Error::invalid(format!(
             "has more than the {} cells of the first line; write numbers without thousands separators",
             at.width
@@ -239,6 +227,7 @@ mod tests {
             backwards.join("\r\n"),
             TABLE.replace(',', ";"),
             TABLE.replace(',', "\t"),
+            TABLE.replace(',', "\",\"").lines().map(|line| format!("\"{line}\"\n")).collect(),
             TABLE.replace(',', " , "),
             format!("\u{feff}\n{TABLE}\n\n"),
             halves.collect::<Vec<_>>().join("\n"),

@@ -88,10 +88,10 @@ fn a_slight_extension_leaves_a_day_normal() {
     // 40 points of initial balance, 44 in the day: 91 %.
     day.ranges.push((120, 144));
     day.close = 130;
-    day.is(SessionType::Normal, Bias::Neutral);
+    day.is(SessionType::Normal, Bias::Up);
     // 48 in the day: 83 %.
     day.ranges.push((120, 148));
-    day.is(SessionType::NormalVariation, Bias::Neutral);
+    day.is(SessionType::NormalVariation, Bias::Up);
 }
 
 #[test]
@@ -133,7 +133,12 @@ fn thresholds_are_those_of_the_settings() {
         changed(normal_variation(), |asked| asked.settings.session_type.normal_share = "0.55".parse().unwrap()),
         Normal
     );
-    assert_eq!(changed(normal_variation(), |asked| asked.settings.session_type.trend_range_percent = 180), Trend);
+    let wide = |asked: &mut Asked| {
+        asked.settings.session_type.trend_range_percent = 180;
+        asked.settings.session_type.trend_width = "0.84".parse().unwrap();
+    };
+    // 40 points are 182 % of 22, and 120 is in five of the six letters.
+    assert_eq!(changed(normal_variation(), wide), Trend);
     assert_eq!(
         changed(trend(), |asked| asked.settings.session_type.trend_width = "0.1".parse().unwrap()),
         NormalVariation
