@@ -2,6 +2,7 @@
 
 use std::io::{BufReader, Read};
 
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::datatypes::{
@@ -10,10 +11,9 @@ use arrow::datatypes::{
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
-use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::columns::{Columns, Named, Role};
-use super::{Cells, TakeRow, unreadable};
+use super::{Cells, Place, TakeRow, unreadable};
 use crate::bars::reading::VolumeKind;
 use crate::{Error, Result};
 
@@ -43,7 +43,9 @@ pub fn read(
 }
 
 fn damaged(error: impl std::fmt::Display) -> Error {
-    Error::invalid(format!("the Parquet file cannot be read ({error}); nothing of it was taken. zstd and no compression are always read"))
+    Error::invalid(format!(
+        "the Parquet file cannot be read ({error}); nothing of it was taken. zstd and no compression are always read"
+    ))
 }
 
 fn take(batch: &RecordBatch, columns: &Columns, row: &mut u64, taker: &mut dyn TakeRow) -> Result<()> {
@@ -51,14 +53,14 @@ fn take(batch: &RecordBatch, columns: &Columns, row: &mut u64, taker: &mut dyn T
     let texts: Vec<Option<Vec<Option<String>>>> = columns.places().into_iter().map(column).collect::<Result<_>>()?;
     for at in 0..batch.num_rows() {
         *row += 1;
-        let number = *row;
+        let place = Place { what: "row", number: *row, line: 0 };
         let mut cells: Cells<'_> = [None; Role::COUNT];
         cells
             .iter_mut()
             .zip(&texts)
             .for_each(|(cell, texts)| *cell = texts.as_ref().and_then(|texts| texts[at].as_deref()));
         let text = || cells.iter().map(|cell| cell.unwrap_or_default()).collect::<Vec<_>>().join(",").into_bytes();
-        taker.row(&|| format!("row {number}"), &cells, &text)?;
+        taker.row(place, &cells, &text)?;
     }
     Ok(())
 }
