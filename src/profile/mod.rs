@@ -4,6 +4,7 @@
 pub mod compute;
 pub mod computed;
 pub mod extremes;
+pub mod legacy;
 pub mod periods;
 pub mod record;
 mod rows;

@@ -188,7 +188,8 @@ mod tests {
         let text = "{\"a]\": '}', // }\n b: [1, /* ] */ 2,],}";
         assert_eq!(end(text, 0), End::At(text.len()));
         let children = children(text, 0, text.len());
-        let found: Vec<_> = children.whole.iter().map(|child| (child.key.unwrap(), &text[child.range.clone()])).collect();
+        let found: Vec<_> =
+            children.whole.iter().map(|child| (child.key.unwrap(), &text[child.range.clone()])).collect();
         assert_eq!(found, [("a]", "'}'"), ("b", "[1, /* ] */ 2,]")]);
         assert_eq!(children.broken, None);
     }

@@ -63,7 +63,8 @@ fn parts(token: &str) -> Vec<&str> {
 }
 
 fn date(tokens: &[&str]) -> Option<PathDate> {
-    let number = |at: usize| tokens.get(at).filter(|token| token.len() <= 2).and_then(|token| token.parse::<u32>().ok());
+    let number =
+        |at: usize| tokens.get(at).filter(|token| token.len() <= 2).and_then(|token| token.parse::<u32>().ok());
     let year = |at: usize| {
         let year = tokens.get(at).filter(|token| token.len() == 4)?.parse::<i32>().ok()?;
         (1990..2100).contains(&year).then_some(year)
@@ -100,9 +101,7 @@ fn date(tokens: &[&str]) -> Option<PathDate> {
         months = of_month.or(months);
         years = year(at).or(years);
     }
-    day.map(PathDate::Day)
-        .or(months.map(|(year, month)| PathDate::Month(year, month)))
-        .or(years.map(PathDate::Year))
+    day.map(PathDate::Day).or(months.map(|(year, month)| PathDate::Month(year, month))).or(years.map(PathDate::Year))
 }
 
 #[cfg(test)]

@@ -97,11 +97,11 @@ impl<'t> Finder<'t> {
         if self.text.as_bytes()[range.start] == b'[' {
             return self.list(range, &inside.whole, inside.broken.map(|(_, at)| at), around, depth, expected);
         }
-        let fields: Vec<Option<Field>> =
-            inside.whole.iter().map(|child| child.key.and_then(Field::named)).collect();
+        let fields: Vec<Option<Field>> = inside.whole.iter().map(|child| child.key.and_then(Field::named)).collect();
         let contents = fields.iter().flatten().filter(|field| field.is_content()).count();
         let is_container = |child: &Child<'_>| matches!(self.text.as_bytes()[child.range.start], b'{' | b'[');
-        let wraps = inside.whole.iter().zip(&fields).any(|(child, field)| is_container(child) && field.is_none_or(may_wrap));
+        let wraps =
+            inside.whole.iter().zip(&fields).any(|(child, field)| is_container(child) && field.is_none_or(may_wrap));
         if contents >= 2 || inside.broken.is_some() || (!wraps && fields.iter().any(Option::is_some)) {
             return self.record(range, around);
         }
@@ -193,11 +193,13 @@ impl<'t> Finder<'t> {
         let container = matches!(bytes.get(at), Some(b'{' | b'['));
         if container && depth <= DEPTH {
             let inside = children(self.text, at, limit);
-            let looks_like_record = bytes[at] == b'{'
-                && inside.whole.iter().filter_map(|child| Field::named(child.key?)).count() >= 2;
-            let has_containers =
-                inside.whole.iter().any(|child| matches!(bytes[child.range.start], b'{' | b'['));
-            if !looks_like_record && (has_containers || matches!(inside.broken, Some((_, broken)) if broken > at + 1 && matches!(bytes.get(broken), Some(b'{' | b'[')))) {
+            let looks_like_record =
+                bytes[at] == b'{' && inside.whole.iter().filter_map(|child| Field::named(child.key?)).count() >= 2;
+            let has_containers = inside.whole.iter().any(|child| matches!(bytes[child.range.start], b'{' | b'['));
+            if !looks_like_record
+                && (has_containers
+                    || matches!(inside.broken, Some((_, broken)) if broken > at + 1 && matches!(bytes.get(broken), Some(b'{' | b'['))))
+            {
                 return self.salvage_children(at, limit, around, depth);
             }
         }
@@ -206,7 +208,9 @@ impl<'t> Finder<'t> {
         let (code, evidence) = match fault {
             End::Cut => (Code::Truncated, format!("line {line}: no end to what begins here")),
             End::Broken(at) if at >= end => (Code::Truncated, format!("line {line}: no end to what begins here")),
-            End::Broken(at) => (Code::NotJson, format!("line {}: {}", self.line(at), shown(self.around_fault(at, end)))),
+            End::Broken(at) => {
+                (Code::NotJson, format!("line {}: {}", self.line(at), shown(self.around_fault(at, end))))
+            }
             End::At(_) => (Code::NotJson, format!("line {line}: {}", shown(&self.text[at..end]))),
         };
         self.bad(at..end, around, code, evidence);
@@ -266,7 +270,8 @@ impl<'t> Finder<'t> {
         let mut from = at + 1;
         while let Some(line) = memchr::memchr(b'\n', bytes.get(from..limit)?) {
             from += line + 1;
-            let start = from + bytes[from..limit].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
+            let start =
+                from + bytes[from..limit].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
             if bytes.get(start) != Some(&b'{') || start >= limit {
                 continue;
             }
@@ -290,7 +295,11 @@ impl<'t> Finder<'t> {
     }
 
     fn bad(&mut self, range: Range<usize>, around: &Around, code: Code, evidence: String) {
-        self.pieces.push(Piece { range, around: around.clone(), content: Content::Bad(Finding::new(code, "", evidence)) });
+        self.pieces.push(Piece {
+            range,
+            around: around.clone(),
+            content: Content::Bad(Finding::new(code, "", evidence)),
+        });
     }
 
     fn line(&self, at: usize) -> usize {

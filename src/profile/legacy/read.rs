@@ -105,7 +105,8 @@ impl<'t> Reader<'t> {
                 None => self.unreadable(field, value),
             },
             number => {
-                let read = if number == Field::CashSessionReturn { value::fraction(value) } else { value::number(value) };
+                let read =
+                    if number == Field::CashSessionReturn { value::fraction(value) } else { value::number(value) };
                 match read {
                     Some(read) => {
                         if !read.plain {
@@ -138,7 +139,8 @@ impl<'t> Reader<'t> {
         }
         if group == Field::ValueArea
             && let Value::Object(object) = value
-            && let Some(poc) = object.properties.iter().find(|inner| Field::named(inner.name.as_str()) == Some(Field::Poc))
+            && let Some(poc) =
+                object.properties.iter().find(|inner| Field::named(inner.name.as_str()) == Some(Field::Poc))
         {
             self.field(Field::Poc, &poc.value);
         }

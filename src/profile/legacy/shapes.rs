@@ -21,7 +21,7 @@ pub struct Shaped<T> {
 /// Single prints as `[low, high]`. `None` when something in them is no price.
 pub fn single_prints(value: &Value<'_>) -> Option<Shaped<Vec<[f64; 2]>>> {
     let Value::Array(list) = value else { return None };
-    let mut shaped = Shaped::default();
+    let mut shaped: Shaped<Vec<[f64; 2]>> = Shaped::default();
     // One pair without the list around it.
     if list.elements.len() == 2 && list.elements.iter().all(|element| value::number(element).is_some()) {
         shaped.lenient.push("one pair without a list");
@@ -190,18 +190,20 @@ fn pair(value: &Value<'_>, text_numbers: &mut bool) -> Option<[f64; 2]> {
 
 fn high_low(object: &Object<'_>, text_numbers: &mut bool) -> Option<[f64; 2]> {
     let mut of = |names: &[&str]| {
-        let property = object.properties.iter().find(|property| {
-            names.iter().any(|name| property.name.as_str().trim().eq_ignore_ascii_case(name))
-        })?;
+        let property = object
+            .properties
+            .iter()
+            .find(|property| names.iter().any(|name| property.name.as_str().trim().eq_ignore_ascii_case(name)))?;
         read_number(&property.value, text_numbers)
     };
     Some([of(&["high", "hi", "h", "top", "upper"])?, of(&["low", "lo", "l", "bottom", "lower"])?])
 }
 
 fn text<'v>(object: &'v Object<'_>, names: &[&str]) -> Option<&'v str> {
-    let property = object.properties.iter().find(|property| {
-        names.iter().any(|name| property.name.as_str().trim().eq_ignore_ascii_case(name))
-    })?;
+    let property = object
+        .properties
+        .iter()
+        .find(|property| names.iter().any(|name| property.name.as_str().trim().eq_ignore_ascii_case(name)))?;
     property.value.as_string_lit().map(|text| text.value.as_ref())
 }
 
@@ -248,8 +250,11 @@ mod tests {
 
     #[test]
     fn periods_in_every_shape_are_letters_with_ranges() {
-        let expected =
-            [("A", 3.0, 1.5), ("B", 4.0, 2.0)].map(|(letter, high, low)| LegacyPeriod { letter: letter.into(), high, low });
+        let expected = [("A", 3.0, 1.5), ("B", 4.0, 2.0)].map(|(letter, high, low)| LegacyPeriod {
+            letter: letter.into(),
+            high,
+            low,
+        });
         for text in [
             r#"{"A": [3, 1.5], "B": [4, 2]}"#,
             r#"{"b": [4, 2], "a": [3, 1.5]}"#,

@@ -112,7 +112,9 @@ impl Survey {
                 series.values().map(|kept| (kept.first().and_then(|kept| kept.middle), kept)).collect();
             for (at, (_, kept)) in days.iter().enumerate() {
                 let middles = |range: std::ops::Range<usize>| {
-                    median(days[range].iter().filter_map(|(middle, _)| *middle).filter(|middle| *middle > 0.0).collect())
+                    median(
+                        days[range].iter().filter_map(|(middle, _)| *middle).filter(|middle| *middle > 0.0).collect(),
+                    )
                 };
                 let before = middles(at.saturating_sub(NEIGHBOURS)..at);
                 let after = middles(at + 1..(at + 1 + NEIGHBOURS).min(days.len()));

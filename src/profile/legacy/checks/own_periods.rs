@@ -42,7 +42,8 @@ pub(super) fn check(subject: &Subject<'_>, row_ticks: u32, findings: &mut Vec<Fi
         let row = subject.ticks(said).filter(|at| (low..=high).contains(at)).map(|at| grid.row_of(at));
         row.is_some_and(|row| rows.counts[row] == rows.counts[poc])
     };
-    let tie = if record.poc.is_some_and(tied) { ", of rows with as many periods the nearest to the middle" } else { "" };
+    let tie =
+        if record.poc.is_some_and(tied) { ", of rows with as many periods the nearest to the middle" } else { "" };
     differ(Field::Poc, record.poc, poc, tie);
     differ(Field::ValueAreaHigh, record.value_area_high, area.high, "");
     differ(Field::ValueAreaLow, record.value_area_low, area.low, "");
@@ -50,7 +51,8 @@ pub(super) fn check(subject: &Subject<'_>, row_ticks: u32, findings: &mut Vec<Fi
         let mut made: Vec<[Ticks; 2]> =
             single_prints(&rows, &settings).iter().map(|run| [grid.price(run.low), grid.price(run.high)]).collect();
         made.reverse();
-        let mut told: Vec<[Option<Ticks>; 2]> = said.iter().map(|pair| pair.map(|price| subject.ticks(price))).collect();
+        let mut told: Vec<[Option<Ticks>; 2]> =
+            said.iter().map(|pair| pair.map(|price| subject.ticks(price))).collect();
         told.sort();
         if told.len() != made.len() || told.iter().zip(&made).any(|(told, made)| *told != made.map(Some)) {
             let shown: Vec<[f64; 2]> = made.iter().map(|pair| pair.map(|at| subject.grid.price(at))).collect();
