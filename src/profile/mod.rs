@@ -6,6 +6,7 @@ pub mod computed;
 pub mod draw;
 pub mod extremes;
 pub mod histogram;
+pub mod legacy;
 pub mod periods;
 pub mod record;
 mod rows;
