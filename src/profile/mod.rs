@@ -3,7 +3,7 @@
 
 pub mod merge;
 pub mod record;
-pub mod rows;
+pub mod columns;
 #[cfg(test)]
 mod sample;
 pub mod schema;

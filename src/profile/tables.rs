@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::merge::{Fate, Merged, merge};
 use super::record::{CALCULATION, is_newer};
-use super::rows;
+use super::columns;
 use super::schema::{CURRENT, HISTORY};
 use super::session_record::SessionRecord;
 use crate::lake::dataset::Dataset;
@@ -141,7 +141,7 @@ async fn standing(store: &Store, dataset: &Dataset, symbol: &Symbol, year: i32) 
     };
     let mut records = Vec::new();
     for batch in partition::read(object.bytes, dataset.row_group_rows, &id.data_key())? {
-        records.append(&mut rows::records(&batch, symbol).map_err(|error| error.while_doing(id.data_key()))?);
+        records.append(&mut columns::records(&batch, symbol).map_err(|error| error.while_doing(id.data_key()))?);
     }
     Ok(Some(Standing { id, before, records }))
 }
@@ -196,7 +196,7 @@ async fn publish_table(
     now: DateTime<Utc>,
 ) -> Result<()> {
     let content = content(dataset, symbol, year, rows);
-    let data = partition::encode(dataset, &[rows::batch(rows)?], &content)?;
+    let data = partition::encode(dataset, &[columns::batch(rows)?], &content)?;
     publish(store, before, dataset, content, data, now).await.map(drop)
 }
 

@@ -336,5 +336,5 @@ fn wrong(name: &str) -> Error {
 }
 
 #[cfg(test)]
-#[path = "rows_tests.rs"]
+#[path = "columns_tests.rs"]
 mod tests;
