@@ -9,6 +9,7 @@ pub mod extremes;
 pub mod merge;
 pub mod periods;
 pub mod record;
+pub mod routes;
 mod rows;
 #[cfg(test)]
 mod sample;
@@ -16,7 +17,7 @@ pub mod schema;
 pub mod session_record;
 pub mod session_shape;
 pub mod settings;
-mod settings_file;
+pub mod settings_file;
 pub mod share;
 pub mod tables;
 pub mod value_area;
