@@ -114,7 +114,8 @@ pub fn type_name(kind: &DataType) -> String {
         DataType::Boolean => "boolean",
         DataType::List(element) => return format!("list<{}>", type_name(element.data_type())),
         DataType::Struct(members) => {
-            let member = |member: &arrow::datatypes::FieldRef| format!("{} {}", member.name(), type_name(member.data_type()));
+            let member =
+                |member: &arrow::datatypes::FieldRef| format!("{} {}", member.name(), type_name(member.data_type()));
             return format!("struct<{}>", members.iter().map(member).collect::<Vec<_>>().join(", "));
         }
         _ => "other",

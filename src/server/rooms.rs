@@ -8,9 +8,11 @@ use crate::lake::compact::{CompactOptions, Compactor, Recipe, YearStep};
 use crate::lake::dataset::Dataset;
 use crate::lake::store::Store;
 use crate::market::{Instruments, SharedClock};
+use crate::profile;
 
 /// Every dataset of the lake.
-pub static DATASETS: LazyLock<Vec<&'static Dataset>> = LazyLock::new(|| [&greeks::DATASETS[..]].concat());
+pub static DATASETS: LazyLock<Vec<&'static Dataset>> =
+    LazyLock::new(|| [&greeks::DATASETS[..], &profile::DATASETS[..]].concat());
 
 /// What `pitlake compact` knows, in the order in which it is done.
 pub static COMPACTED: [Compacted; 1] = [Compacted {

@@ -94,7 +94,8 @@ impl Year<'_> {
     /// # Errors
     /// Those of the store; `Corrupt` when a day's bars cannot be read.
     pub async fn compute(&self, due: &[Due], tables: &YearTables) -> Result<Computed> {
-        let days: Vec<(TradingDate, Vec<Made>)> = stream::iter(due.iter().map(|due| due.date))
+        let dates: Vec<TradingDate> = due.iter().map(|due| due.date).collect();
+        let days: Vec<(TradingDate, Vec<Made>)> = stream::iter(dates)
             .map(|date| self.day(date))
             .buffered(AT_ONCE)
             .try_collect()

@@ -199,8 +199,11 @@ pub fn session(params: &Params, instrument: &Instrument) -> Result<SessionKind, 
     if instrument.hours(kind).is_some() {
         return Ok(kind);
     }
-    let has: Vec<&str> =
-        SessionKind::ALL.into_iter().filter(|kind| instrument.hours(*kind).is_some()).map(SessionKind::as_str).collect();
+    let has: Vec<&str> = SessionKind::ALL
+        .into_iter()
+        .filter(|kind| instrument.hours(*kind).is_some())
+        .map(SessionKind::as_str)
+        .collect();
     let detail = format!("{} has no {kind} session; it has {}", instrument.symbol, has.join(", "));
     Err(Problem::parameter("session", detail).with("allowed", has))
 }
@@ -233,7 +236,9 @@ pub fn version(params: &Params) -> Result<Option<Version>, Problem> {
     let revision = params.parsed::<u32>("revision", "the revision of the bars, a whole number from 1 on")?;
     let settings = params.get("settings").map(str::to_owned);
     let Some(name) = params.get("version") else {
-        if let Some((given, _)) = [("revision", revision.is_some()), ("settings", settings.is_some())].into_iter().find(|(_, given)| *given) {
+        if let Some((given, _)) =
+            [("revision", revision.is_some()), ("settings", settings.is_some())].into_iter().find(|(_, given)| *given)
+        {
             let detail = format!("{given} tells apart what is stored under a version; give version as well");
             return Err(Problem::parameter(given, detail));
         }

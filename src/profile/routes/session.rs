@@ -120,7 +120,7 @@ async fn newest(
     let catalog = context.indexes.catalog(PROFILES).await?;
     for year in catalog.years(&instrument.symbol).rev().filter(|year| *year <= today.year()) {
         let table = years.get(context, &CURRENT, instrument, year, Freshness::Open).await?;
-        let records = table.iter().flat_map(|table| table.records.iter());
+        let mut records = table.iter().flat_map(|table| table.records.iter());
         if let Some(record) = records.rfind(|record| record.session == kind && record.date <= today) {
             return Ok(record.date);
         }

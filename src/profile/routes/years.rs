@@ -73,7 +73,8 @@ impl Years {
         let batch = rows_of(context, file).await?;
         let symbol = instrument.symbol.clone();
         let decoded = tokio::task::spawn_blocking(move || columns::records(&batch, &symbol));
-        let decoded = decoded.await.map_err(|error| Error::internal("the reader of a table stopped").caused_by(error))?;
+        let decoded =
+            decoded.await.map_err(|error| Error::internal("the reader of a table stopped").caused_by(error))?;
         let records = Arc::new(decoded.map_err(|error| error.while_doing(file.key()))?);
         self.0.insert(version, Arc::clone(&records));
         Ok(Some(Year { records, sha256: file.sha256().to_owned() }))
