@@ -10,6 +10,7 @@ mod ddl;
 mod demo;
 mod exit;
 mod generate;
+mod generate_bars;
 mod ingest;
 mod keys;
 mod progress;
