@@ -10,11 +10,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
+use super::capture::Refusal;
 use super::capture::clock_change::{self, Occurrence, occurrences};
 use super::capture::document::{self, TimeTexts, print_fields};
 use super::capture::time::Told;
 use super::capture::values::{Rules, Texts, read};
-use super::capture::Refusal;
 use super::input::{self, Cells, Named, Role, TakeRow};
 use super::reading::{self, Reading, Stamp, VolumeKind};
 use super::record::BARS;

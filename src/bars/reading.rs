@@ -105,7 +105,9 @@ pub fn minutes(text: &str) -> Result<u16> {
     };
     let minutes = number.parse::<u16>().ok().and_then(|number| number.checked_mul(factor));
     minutes.filter(|minutes| (1..=MOST_MINUTES).contains(minutes)).ok_or_else(|| {
-        Error::invalid(format!("{text:?} is no length of a bar: write 1m, 5m, 15m, 30m or 1h; longer ones are not taken"))
+        Error::invalid(format!(
+            "{text:?} is no length of a bar: write 1m, 5m, 15m, 30m or 1h; longer ones are not taken"
+        ))
     })
 }
 

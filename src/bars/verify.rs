@@ -85,7 +85,8 @@ impl BarsRoom {
         }
         let wrong = first_wrong(&rows).or_else(|| {
             let instrument = self.instruments.get(&content.symbol)?;
-            (instrument.settings_fingerprint() == content.calculation.settings).then(|| off_date(&rows, instrument, id))?
+            (instrument.settings_fingerprint() == content.calculation.settings)
+                .then(|| off_date(&rows, instrument, id))?
         });
         if let Some(detail) = wrong {
             found(id.data_key(), detail);

@@ -80,8 +80,7 @@ pub(super) fn run(args: &BarsArgs, instruments: &Instruments, stdout: &mut dyn W
     }
     if !to_stdout {
         let shown = args.out.display();
-        let planted =
-            truth_file.map_or_else(String::new, |file| format!("; {} says what was planted", file.display()));
+        let planted = truth_file.map_or_else(String::new, |file| format!("; {} says what was planted", file.display()));
         writeln!(stdout, "{shown}: {} rows of {} dates{planted}", truth.rows, days.len())
             .map_err(|error| not_written(Path::new("-"), error))?;
     }

@@ -8,6 +8,7 @@ pub mod computed;
 pub mod extremes;
 pub mod merge;
 pub mod periods;
+pub mod recalculation;
 pub mod record;
 pub mod routes;
 mod rows;

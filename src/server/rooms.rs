@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use crate::bars;
 use crate::greeks;
 use crate::lake::compact::{CompactOptions, Compactor, Recipe, YearStep};
 use crate::lake::dataset::Dataset;
@@ -12,15 +13,23 @@ use crate::profile;
 
 /// Every dataset of the lake.
 pub static DATASETS: LazyLock<Vec<&'static Dataset>> =
-    LazyLock::new(|| [&greeks::DATASETS[..], &profile::DATASETS[..]].concat());
+    LazyLock::new(|| [&greeks::DATASETS[..], &bars::DATASETS[..], &profile::DATASETS[..]].concat());
 
 /// What `pitlake compact` knows, in the order in which it is done.
-pub static COMPACTED: [Compacted; 1] = [Compacted {
-    name: "greeks",
-    about: "Strike level, minute sums and day statistics, from greeks and chains",
-    recipe: || Arc::new(greeks::compact::Greeks),
-    then: Vec::new,
-}];
+pub static COMPACTED: [Compacted; 2] = [
+    Compacted {
+        name: "greeks",
+        about: "Strike level, minute sums and day statistics, from greeks and chains",
+        recipe: || Arc::new(greeks::compact::Greeks),
+        then: Vec::new,
+    },
+    Compacted {
+        name: "bars",
+        about: "Price bars of all sessions of a date, and the market profiles made from them",
+        recipe: || Arc::new(bars::compact::Bars),
+        then: || vec![Arc::new(profile::compact::Profiles)],
+    },
+];
 
 /// A room's captures, and what is made of them.
 #[derive(Debug, Clone, Copy)]

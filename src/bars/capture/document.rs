@@ -13,10 +13,10 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::Refusal;
 use super::clock_change::{self, Occurrence};
 use super::time::{self, Told};
 use super::values::{self, Rules, Texts, Values};
-use super::Refusal;
 use crate::bars::reading::{MOST_MINUTES, Reading, Stamp};
 use crate::market::Symbol;
 

@@ -30,7 +30,8 @@ pub struct ParsedCapture {
 impl ParsedCapture {
     /// About how much memory it takes.
     pub fn memory_bytes(&self) -> u64 {
-        (self.rows.capacity() * size_of::<RowSaid>() + self.notes.len() * 4 * size_of::<Note>() + size_of::<Self>()) as u64
+        (self.rows.capacity() * size_of::<RowSaid>() + self.notes.len() * 4 * size_of::<Note>() + size_of::<Self>())
+            as u64
     }
 }
 

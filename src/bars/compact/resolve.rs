@@ -68,7 +68,10 @@ impl Placed {
 
 /// Settles the rows of a day. `parts` are in the order of their ids.
 pub fn resolve(parts: &[Arc<ParsedCapture>], instrument: &Instrument) -> Resolved {
-    let placed = parts.iter().enumerate().flat_map(|(part, capture)| capture.rows.iter().map(move |row| Placed { row: *row, part }));
+    let placed = parts
+        .iter()
+        .enumerate()
+        .flat_map(|(part, capture)| capture.rows.iter().map(move |row| Placed { row: *row, part }));
     let mut rows: Vec<Placed> = placed.collect();
     let mut settled = Settled::default();
     settled.read_again = declared_anew(&mut rows);

@@ -47,7 +47,9 @@ pub fn days(instrument: &Instrument, settings: &Settings) -> Result<Vec<Generate
         return Err(Error::invalid(format!("--end {end} is before --start {start}; swap them")));
     }
     if minutes == 0 || 60 % minutes != 0 {
-        return Err(Error::invalid(format!("bars of {minutes} minutes do not fill an hour: choose 1m, 5m, 15m, 30m, 1h …")));
+        return Err(Error::invalid(format!(
+            "bars of {minutes} minutes do not fill an hour: choose 1m, 5m, 15m, 30m, 1h …"
+        )));
     }
     let symbol = instrument.symbol.as_str();
     let mut walk = Walk::new(instrument, assume(instrument));
@@ -61,7 +63,9 @@ pub fn days(instrument: &Instrument, settings: &Settings) -> Result<Vec<Generate
     }
     if days.is_empty() {
         let next = instrument.next_session_date(end);
-        return Err(Error::invalid(format!("{symbol} has no session from {start} to {end}: the next one is on {next}")));
+        return Err(Error::invalid(format!(
+            "{symbol} has no session from {start} to {end}: the next one is on {next}"
+        )));
     }
     Ok(days)
 }

@@ -147,13 +147,13 @@ fn parquet(records: &[Record], spelling: Spelling, out: &mut dyn Write) -> Resul
         doubles(|record| (record.spoilt != Some(Spoilt::NoOpen)).then_some(record.bar.open)),
         doubles(|record| Some(record.bar.high)),
         doubles(|record| Some(record.bar.low)),
-        doubles(|record| {
-            Some(if record.spoilt == Some(Spoilt::CloseNoNumber) { f64::NAN } else { record.bar.close })
-        }),
+        doubles(|record| Some(if record.spoilt == Some(Spoilt::CloseNoNumber) { f64::NAN } else { record.bar.close })),
         doubles(|record| Some(record.bar.volume)),
     ];
     let failed = |error: &dyn std::fmt::Display| {
-        Error::unavailable(format!("the generated bars could not be written ({error}): check the space and rights there"))
+        Error::unavailable(format!(
+            "the generated bars could not be written ({error}): check the space and rights there"
+        ))
     };
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| failed(&error))?;
     let packed = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();

@@ -161,7 +161,11 @@ impl Columns {
                     )));
                 }
                 Place::Name(name) => exactly(header, name).ok_or_else(|| {
-                    Error::invalid(format!("--columns {}={name}: there is no such column among {}", role.name(), list(header)))
+                    Error::invalid(format!(
+                        "--columns {}={name}: there is no such column among {}",
+                        role.name(),
+                        list(header)
+                    ))
                 })?,
             });
         }
@@ -271,7 +275,8 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_the_names_that_sources_use() {
-        let one_time = |at: [usize; 6]| [Some(at[0]), None, None, Some(at[1]), Some(at[2]), Some(at[3]), Some(at[4]), Some(at[5])];
+        let one_time =
+            |at: [usize; 6]| [Some(at[0]), None, None, Some(at[1]), Some(at[2]), Some(at[3]), Some(at[4]), Some(at[5])];
         for (header, at) in [
             ("timestamp,open,high,low,close,volume", [0, 1, 2, 3, 4, 5]),
             ("symbol,datetime,Open,High,Low,Close,Volume", [1, 2, 3, 4, 5, 6]),
@@ -285,7 +290,10 @@ mod tests {
         }
         let pair = [None, Some(0), Some(1), Some(2), Some(3), Some(4), Some(5), Some(6)];
         assert_eq!(places("<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>", "").unwrap(), pair);
-        assert_eq!(places("a,b,c,d,e,f", "timestamp=1,open=2,high=3,low=4,close=e,volume=6").unwrap(), one_time([0, 1, 2, 3, 4, 5]));
+        assert_eq!(
+            places("a,b,c,d,e,f", "timestamp=1,open=2,high=3,low=4,close=e,volume=6").unwrap(),
+            one_time([0, 1, 2, 3, 4, 5])
+        );
         assert_eq!(places("date,when,o,h,l,c,v", "timestamp=When").unwrap(), one_time([1, 2, 3, 4, 5, 6]));
     }
 

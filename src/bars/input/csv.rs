@@ -24,12 +24,8 @@ pub fn read(
     let start = input.fill_buf().map_err(|error| unreadable(&error))?;
     let first = start[..start.len().min(FIRST_LINE)].trim_ascii_start().split(|byte| *byte == b'\n').next();
     let mark = separator(first.unwrap_or_default())?;
-    let mut source = ReaderBuilder::new()
-        .delimiter(mark)
-        .flexible(true)
-        .has_headers(false)
-        .trim(Trim::All)
-        .from_reader(input);
+    let mut source =
+        ReaderBuilder::new().delimiter(mark).flexible(true).has_headers(false).trim(Trim::All).from_reader(input);
     let mut record = ByteRecord::new();
     let mut columns: Option<(Columns, usize)> = None;
     let mut row = 0_u64;

@@ -59,8 +59,9 @@ pub fn read(
         let mut text = Vec::new();
         input.read_to_end(&mut text).map_err(|error| unreadable(&error))?;
         progress(text.len() as u64);
-        let list: Vec<&RawValue> = serde_json::from_slice(&text)
-            .map_err(|error| Error::invalid(format!("the array of bars is not JSON ({error}); nothing of it was taken")))?;
+        let list: Vec<&RawValue> = serde_json::from_slice(&text).map_err(|error| {
+            Error::invalid(format!("the array of bars is not JSON ({error}); nothing of it was taken"))
+        })?;
         return list.into_iter().try_for_each(|object| objects.take(object.get().as_bytes(), None, taker));
     }
     let (mut line, mut at, mut bytes) = (Vec::new(), 0_u64, 0_u64);

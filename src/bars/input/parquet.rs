@@ -2,6 +2,7 @@
 
 use std::io::{BufReader, Read};
 
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::datatypes::{
@@ -10,7 +11,6 @@ use arrow::datatypes::{
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
-use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::columns::{Columns, Named, Role};
 use super::{Cells, TakeRow, unreadable};
@@ -43,7 +43,9 @@ pub fn read(
 }
 
 fn damaged(error: impl std::fmt::Display) -> Error {
-    Error::invalid(format!("the Parquet file cannot be read ({error}); nothing of it was taken. zstd and no compression are always read"))
+    Error::invalid(format!(
+        "the Parquet file cannot be read ({error}); nothing of it was taken. zstd and no compression are always read"
+    ))
 }
 
 fn take(batch: &RecordBatch, columns: &Columns, row: &mut u64, taker: &mut dyn TakeRow) -> Result<()> {

@@ -53,8 +53,8 @@ pub fn coverage(
         .iter()
         .map(|kept| place(kept.row.start_minute)..place(kept.row.start_minute + i64::from(kept.row.minutes)))
         .collect();
-    let (from, to) = normal
-        .map_or((0, 0), |normal| (place(normal.open.timestamp() / 60), place(normal.close.timestamp() / 60)));
+    let (from, to) =
+        normal.map_or((0, 0), |normal| (place(normal.open.timestamp() / 60), place(normal.close.timestamp() / 60)));
     covered.into_iter().for_each(|range| seen[range].fill(true));
 
     let judged = if closed { seen.len() } else { seen.iter().rposition(|seen| *seen).map_or(0, |last| last + 1) };

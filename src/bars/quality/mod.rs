@@ -68,13 +68,20 @@ pub fn widest_session(instrument: &Instrument, date: TradingDate) -> Option<Sess
 }
 
 /// Runs every check. `closed` says that the date is over.
-pub fn check(resolved: &Resolved, notes: &[Note], instrument: &Instrument, date: TradingDate, closed: bool) -> Findings {
+pub fn check(
+    resolved: &Resolved,
+    notes: &[Note],
+    instrument: &Instrument,
+    date: TradingDate,
+    closed: bool,
+) -> Findings {
     let rows = &resolved.rows;
     let widest = widest_session(instrument, date);
     let normal = instrument.session(date);
     let coverage = gaps::coverage(rows, widest.as_ref(), normal.as_ref(), notes, closed);
-    let outside: Vec<usize> =
-        (0..rows.len()).filter(|at| !widest.as_ref().is_some_and(|session| session.contains(start(&rows[*at])))).collect();
+    let outside: Vec<usize> = (0..rows.len())
+        .filter(|at| !widest.as_ref().is_some_and(|session| session.contains(start(&rows[*at]))))
+        .collect();
     let mut told = Told { rows, reasons: Vec::new(), flagged: BTreeMap::new() };
 
     let missing: u64 = coverage.gaps.iter().map(|gap| u64::from(gap.minutes)).sum();
@@ -86,15 +93,35 @@ pub fn check(resolved: &Resolved, notes: &[Note], instrument: &Instrument, date:
         "rows of the input were refused and are kept with their reasons".to_owned(),
     );
     let settled = &resolved.settled;
-    told.minutes(true, "conflicting_duplicates", &settled.conflicting, "rows of one capture with other numbers for the same minute; the last one counts");
+    told.minutes(
+        true,
+        "conflicting_duplicates",
+        &settled.conflicting,
+        "rows of one capture with other numbers for the same minute; the last one counts",
+    );
     told.places(true, "price_jump", &jumps::jumps(rows), "bars far beyond those on both sides of them");
     let on_closed: Vec<usize> = outside.iter().copied().filter(|at| is_closed_day(&rows[*at], instrument)).collect();
     told.places(true, "closed_day", &on_closed, "bars on a day without a session: is the time zone right?");
-    told.minutes(true, "cumulative_volume_fell", &settled.fell, "cumulative volumes below the one before; such a bar's volume is its own count, or 0");
+    told.minutes(
+        true,
+        "cumulative_volume_fell",
+        &settled.fell,
+        "cumulative volumes below the one before; such a bar's volume is its own count, or 0",
+    );
     told.places(true, "zero_volume", &without_volume(rows, instrument), "no bar of the day has a volume");
-    told.places(true, "overlapping_bars", &overlapping(rows), "bars that begin inside another one and are not part of it");
+    told.places(
+        true,
+        "overlapping_bars",
+        &overlapping(rows),
+        "bars that begin inside another one and are not part of it",
+    );
     told.stamps(instrument, date);
-    told.places(false, "off_tick", &off_tick(rows, Grid::of(instrument)), "bars with a price between two ticks, which counts at the one below");
+    told.places(
+        false,
+        "off_tick",
+        &off_tick(rows, Grid::of(instrument)),
+        "bars with a price between two ticks, which counts at the one below",
+    );
     told.count(settled.identical, false, "duplicates", "rows that say once more what another one says".to_owned());
     told.minutes(false, "corrections", &settled.corrected, "rows that a later capture corrected");
     told.count(
@@ -103,8 +130,18 @@ pub fn check(resolved: &Resolved, notes: &[Note], instrument: &Instrument, date:
         "read_again",
         "rows of the source that were taken in again with another reading".to_owned(),
     );
-    told.minutes(false, "mixed_intervals", &settled.superseded, "bars of several lengths cover each other; the finer ones count where they make up the coarser one");
-    told.minutes(false, "volume_covers_gap", &settled.covers_gap, "bars whose volume holds that of minutes without a bar before them");
+    told.minutes(
+        false,
+        "mixed_intervals",
+        &settled.superseded,
+        "bars of several lengths cover each other; the finer ones count where they make up the coarser one",
+    );
+    told.minutes(
+        false,
+        "volume_covers_gap",
+        &settled.covers_gap,
+        "bars whose volume holds that of minutes without a bar before them",
+    );
     told.places(false, "outside_session", &outside, "bars outside every session of the date, kept but not counted");
     Findings {
         minutes_expected: widest.as_ref().map_or(0, Session::minutes),

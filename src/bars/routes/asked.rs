@@ -59,7 +59,8 @@ impl Filter {
     /// `Corrupt` when a column is not there.
     pub fn rows(&self, batch: &RecordBatch) -> Result<Vec<Range<usize>>> {
         let missing = || Error::corrupt("bars have no column of their times; run `pitlake verify`");
-        let times = batch.column_by_name("timestamp").and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        let times =
+            batch.column_by_name("timestamp").and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
         let times = times.ok_or_else(missing)?.values();
         let from = self.from_us.map_or(0, |from| times.partition_point(|time| *time < from));
         let to = self.to_us.map_or(times.len(), |to| times.partition_point(|time| *time < to));

@@ -33,8 +33,6 @@ impl Default for Years {
 pub struct Year {
     /// In the table's sort order.
     pub records: Arc<Vec<SessionRecord>>,
-    /// Of the file.
-    pub sha256: String,
 }
 
 impl Year {
@@ -68,7 +66,7 @@ impl Years {
         let file = ready.file();
         let version = file.path().to_string_lossy().into_owned();
         if let Some(records) = self.0.get(&version) {
-            return Ok(Some(Year { records, sha256: file.sha256().to_owned() }));
+            return Ok(Some(Year { records }));
         }
         let batch = rows_of(context, file).await?;
         let symbol = instrument.symbol.clone();
@@ -77,6 +75,6 @@ impl Years {
             decoded.await.map_err(|error| Error::internal("the reader of a table stopped").caused_by(error))?;
         let records = Arc::new(decoded.map_err(|error| error.while_doing(file.key()))?);
         self.0.insert(version, Arc::clone(&records));
-        Ok(Some(Year { records, sha256: file.sha256().to_owned() }))
+        Ok(Some(Year { records }))
     }
 }
