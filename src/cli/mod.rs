@@ -13,6 +13,7 @@ mod generate;
 mod generate_bars;
 mod ingest;
 mod keys;
+mod profile;
 mod progress;
 mod prove;
 mod pull;
@@ -74,6 +75,8 @@ enum Command {
     Ddl(ddl::DdlArgs),
     /// Make, list and revoke API keys
     Keys(keys::KeysArgs),
+    /// Market profile of what is in a file
+    Profile(profile::ProfileArgs),
     /// Trading dates, sessions and holidays of a symbol
     Calendar(calendar::CalendarArgs),
     /// Measure this machine against the speed to reach
@@ -138,6 +141,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
             calendar::run(&args, instruments_if_any(&cli.lake).await?.as_ref(), &mut out)?;
             Ok(Outcome::Good)
         }
+        Command::Profile(args) => profile::run(&args, &mut out),
         Command::Bench(args) => {
             drop(out);
             tokio::task::spawn_blocking(move || bench::run(&args, &mut std::io::stdout()))

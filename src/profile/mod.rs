@@ -5,7 +5,9 @@ pub mod columns;
 pub mod compact;
 pub mod compute;
 pub mod computed;
+pub mod draw;
 pub mod extremes;
+pub mod histogram;
 pub mod merge;
 pub mod periods;
 pub mod recalculation;
@@ -22,6 +24,17 @@ pub mod settings_file;
 pub mod share;
 pub mod tables;
 pub mod value_area;
+
+#[cfg(test)]
+mod compute_tests;
+#[cfg(test)]
+mod draw_tests;
+#[cfg(test)]
+mod properties_tests;
+#[cfg(test)]
+mod scene;
+#[cfg(test)]
+mod session_shape_tests;
 
 pub use compute::{Question, Shape, profile};
 pub use computed::{Profile, Source};

@@ -10,6 +10,7 @@ use crate::http::format::document;
 use crate::http::problem::Problem;
 use crate::http::span::{CONDITION, REVISION};
 use crate::market::Instrument;
+use crate::profile::draw::{Drawing, draw};
 use crate::profile::session_record::SessionRecord;
 use crate::{Error, Result};
 
@@ -26,8 +27,8 @@ pub fn of_session(
     let (content_type, body) = match question.form {
         Form::Json => ("application/json", json(record)?),
         Form::Text => {
-            let _ = instrument;
-            ("text/plain; charset=utf-8", Vec::new())
+            let drawing = Drawing { record, instrument, volumes: &[], split: false };
+            ("text/plain; charset=utf-8", draw(&drawing)?.into_bytes())
         }
     };
     // A session is small: its bytes themselves say best whether the client has them.
