@@ -2,17 +2,24 @@
 //! of the old archive are what they are: `audit legacy-tpo` judges those.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
 use super::columns;
+use super::compact::remake;
 use super::record::{PROFILES, PROFILES_HISTORY};
 use super::session_record::SessionRecord;
 use super::tables;
+use crate::Result;
 use crate::bars::record::BARS;
 use crate::lake::dataset::Dataset;
 use crate::lake::layout::PartitionId;
-use crate::lake::verify::{Code, DayView, Decoded, Finding, Room, Standing, YearView};
+use crate::lake::store::Store;
+use crate::lake::verify::{Code, DayView, Decoded, Finding, Remake, Room, Standing, YearView};
 use crate::lake::year_index::DayEntry;
-use crate::market::TradingDate;
+use crate::market::{Instruments, SharedClock, Symbol, TradingDate};
 
 /// The room's checks.
 #[derive(Debug, Clone, Copy)]
@@ -34,10 +41,26 @@ impl Room for ProfilesRoom {
     }
 }
 
+/// Makes a year of profiles again from its bars; a day of them has no partition of its own.
+pub struct RemakeProfiles {
+    pub store: Store,
+    pub instruments: Arc<Instruments>,
+    pub clock: SharedClock,
+}
+
+impl Remake for RemakeProfiles {
+    fn day<'a>(&'a self, symbol: &'a Symbol, date: TradingDate) -> BoxFuture<'a, Result<()>> {
+        self.year(symbol, date.year())
+    }
+
+    fn year<'a>(&'a self, symbol: &'a Symbol, year: i32) -> BoxFuture<'a, Result<()>> {
+        async move { remake(&self.store, &self.instruments, (symbol, year), self.clock.now()).await.map(drop) }.boxed()
+    }
+}
+
 fn of_table(dataset: &Dataset, view: &YearView, decoded: &Decoded, findings: &mut Vec<Finding>) {
     let key = PartitionId::year(dataset.name, &view.symbol, view.year).data_key();
-    let records: crate::Result<Vec<_>> =
-        decoded.batches.iter().map(|batch| columns::records(batch, &view.symbol)).collect();
+    let records: Result<Vec<_>> = decoded.batches.iter().map(|batch| columns::records(batch, &view.symbol)).collect();
     let records = match records {
         Ok(records) => records.concat(),
         Err(error) => {

@@ -8,8 +8,10 @@ use crate::greeks;
 use crate::lake::compact::{CompactOptions, Compactor, Recipe, YearStep};
 use crate::lake::dataset::Dataset;
 use crate::lake::store::Store;
+use crate::lake::verify::{self, Claim, Tenant};
 use crate::market::{Instruments, SharedClock};
 use crate::profile;
+use crate::profile::verify::{ProfilesRoom, RemakeProfiles};
 
 /// Every dataset of the lake.
 pub static DATASETS: LazyLock<Vec<&'static Dataset>> =
@@ -57,4 +59,26 @@ impl Compacted {
             .into_iter()
             .fold(Compactor::new((self.recipe)(), store, instruments, clock, options), Compactor::then)
     }
+}
+
+/// What `pitlake verify` knows: each room's checks, and what makes its days and years again.
+pub fn tenants(store: &Store, instruments: &Arc<Instruments>, clock: &SharedClock) -> Vec<Tenant> {
+    let tenant = |name, datasets, checks: Arc<dyn verify::Room>, compacted: &Compacted| {
+        let compactor = compacted.compactor(store, instruments, clock, CompactOptions::default());
+        let claim = Claim { datasets, sources: compactor.recipe.sources() };
+        Tenant { name, claim, checks, remake: Arc::new(compactor) }
+    };
+    let table = || Arc::clone(instruments);
+    let [greeks, bars] = &COMPACTED;
+    let profiles = RemakeProfiles { store: store.clone(), instruments: table(), clock: Arc::clone(clock) };
+    vec![
+        tenant("greeks", &greeks::DATASETS[..], Arc::new(greeks::verify::GreeksRoom { instruments: table() }), greeks),
+        tenant("bars", &bars::DATASETS[..], Arc::new(bars::verify::BarsRoom { instruments: table() }), bars),
+        Tenant {
+            name: "profiles",
+            claim: Claim { datasets: &profile::DATASETS, sources: &[] },
+            checks: Arc::new(ProfilesRoom),
+            remake: Arc::new(profiles),
+        },
+    ]
 }

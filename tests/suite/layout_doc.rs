@@ -2,15 +2,10 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 use pitlake::greeks;
-use pitlake::lake::dataset::Dataset;
 use pitlake::lake::layout::{Key, PartitionId, config_key};
 use pitlake::lake::{catalog::Catalog, instruments};
 use pitlake::profile;
-
-/// Those that the page has a section of.
-fn datasets() -> Vec<&'static Dataset> {
-    [&greeks::DATASETS[..], &profile::DATASETS[..]].concat()
-}
+use pitlake::server::DATASETS;
 
 fn page() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/lake-layout.md")).expect("lake-layout.md")
@@ -45,7 +40,7 @@ fn spelled(data_type: &DataType) -> String {
 #[test]
 fn schemas() {
     let page = page();
-    for dataset in datasets() {
+    for dataset in DATASETS.iter() {
         let table = between(&page, &format!("<!-- schema:{} -->", dataset.name), "<!-- /schema -->");
         let told: Vec<[String; 3]> = table
             .lines()
@@ -67,17 +62,17 @@ fn schemas() {
             .collect();
         assert_eq!(told, made, "{}", dataset.name);
     }
-    assert_eq!(page.matches("<!-- schema:").count(), datasets().len(), "a table of something else");
+    assert_eq!(page.matches("<!-- schema:").count(), DATASETS.len(), "a table of something else");
 }
 
 #[test]
 fn sort_orders() {
     let page = page();
-    for dataset in datasets() {
+    for dataset in DATASETS.iter() {
         let told = between(&page, &format!("<!-- sorted:{} -->", dataset.name), "<!-- /sorted -->");
         assert_eq!(told.split(", ").collect::<Vec<_>>(), dataset.sorted_by, "{}", dataset.name);
     }
-    assert_eq!(page.matches("<!-- sorted:").count(), datasets().len());
+    assert_eq!(page.matches("<!-- sorted:").count(), DATASETS.len());
 }
 
 #[test]
@@ -99,10 +94,12 @@ fn paths() {
     let made = [
         capture(strikes),
         capture("chains"),
+        capture("bars"),
         Key::Rejected { dataset: strikes.into(), date, id: id.clone() }.to_string(),
         day(strikes).data_key(),
         day(by_minute).data_key(),
         year(by_day).data_key(),
+        day("bars").data_key(),
         year(profile::record::PROFILES).data_key(),
         year(profile::record::PROFILES_HISTORY).data_key(),
         day(strikes).manifest_key(),
