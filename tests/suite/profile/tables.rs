@@ -4,11 +4,17 @@
 //! control is 103, the middle of the range. 70 % are 9.1: one row at a time that is 104, 105 (up, of two equal ones), 102: 102–105
 //! with 10; two rows at a time 104 and 105, then 102 and 101: 101–105. Overnight: 98–99 on the evening before, 100–101 at eight.
 
+use std::sync::Arc;
+
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 use arrow::ipc::reader::StreamReader;
+use pitlake::bars::compact::Bars;
+use pitlake::lake::compact::{CompactOptions, Compactor, Selection};
 use pitlake::lake::store::{Store, StoreOptions};
+use pitlake::market::FixedClock;
 use pitlake::profile::SessionRecord;
+use pitlake::profile::compact::Profiles;
 use pitlake::profile::merge::Fate;
 use pitlake::profile::tables;
 use serde_json::{Value, json};
@@ -25,6 +31,8 @@ on_every_store!(
     sessions_of_the_old_archive_stand_until_there_are_bars,
     a_range_tells_what_is_missing,
     what_cannot_be_answered_is_refused_by_name,
+    an_open_day_is_pending_and_leaves_nothing_behind,
+    damage_is_found_and_made_again_from_bars,
 );
 
 const INSTRUMENT: &str = r#"
@@ -156,7 +164,10 @@ fn what_is_not_stored_is_computed(lake: &Lake) {
     assert_eq!((&evening["at"], &evening["volume"]), (&json!("2025-01-15T04:00:00Z"), &json!(5)));
     let latest = server.get("/api/v1/tpo/TEST/latest?method=two-row").ok().json();
     assert_eq!(latest, two);
-    let key = lake.run(&["keys", "create", "--name", "levels", "--dataset", "profiles", "--json"]).ends(0).json();
+    let key = lake
+        .run(&["keys", "create", "--name", "levels", "--scope", "read", "--dataset", "profiles", "--json"])
+        .ends(0)
+        .json();
     let key = key["key"].as_str().expect("a key");
     let server = Server::over(lake);
     let with = |path: &str| server.get_with(path, &[("x-api-key", key)]).status;
@@ -356,6 +367,71 @@ fn what_cannot_be_answered_is_refused_by_name(lake: &Lake) {
     server.get("/api/v1/tpo/TEST/range?start=2025-01-11&end=2025-01-12").problem(404, "closed-day");
     server.get("/api/v1/tpo/TEST/range?start=2025-01-13&end=2025-01-14").problem(404, "missing-day");
     assert_eq!(server.get_with(DAY, &[("accept", "text/html")]).status, 406);
+}
+
+/// Compacts in this process, under a clock of the test's own.
+fn compact_at(lake: &Lake, now: &str) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let options = lake.server().map_or_else(StoreOptions::default, S3Server::options);
+        let store = Store::open(&lake.root(), &options).await.expect("a lake");
+        let instruments = pitlake::lake::instruments::load(&store).await.expect("instruments");
+        let clock = Arc::new(FixedClock::new(now.parse().expect("an instant")));
+        let compactor = Compactor::new(Arc::new(Bars), store, instruments, clock, CompactOptions::default());
+        let compactor = compactor.then(Arc::new(Profiles));
+        let days = compactor.plan(&Selection::default()).await.expect("a plan");
+        for outcome in compactor.run(&days, &|_| ()).await {
+            outcome.expect("compacted");
+        }
+    });
+}
+
+fn an_open_day_is_pending_and_leaves_nothing_behind(lake: &Lake) {
+    lake.plant("_config/instruments.toml", INSTRUMENT);
+    let ingest = |name: &str, text: &str| {
+        let file = lake.file(name, text);
+        let arguments =
+            ["ingest", "bars", "--symbol", "TEST", "--tz", "America/New_York", "--interval", "30m", "--json"];
+        lake.run(&[&arguments[..], &[&file]].concat()).ends(0);
+    };
+    let until_eleven: Vec<&str> = BARS.lines().take(5).collect();
+    ingest("morning.csv", &until_eleven.join("\n"));
+    compact_at(lake, "2025-01-15T15:30:00Z");
+    let open = Server::over(lake).get(DAY).ok();
+    assert_eq!((open.header("pitlake-condition"), &open.json()["tpo_counts"]["total"]), ("pending", &json!(10)));
+
+    ingest("day.csv", BARS);
+    compact_at(lake, "2025-01-16T12:00:00Z");
+    let closed = Server::over(lake).get(DAY).ok().json();
+    assert_eq!((&closed["revision"], &closed["tpo_counts"]["total"]), (&json!(1), &json!(13)));
+    assert_ne!(closed["condition"], "pending");
+    assert!(lake.objects_under("profiles_history/").is_empty());
+    let manifest: Value =
+        serde_json::from_slice(&lake.get("_manifest/profiles/symbol=TEST/2025.json")).expect("a manifest");
+    assert_eq!(manifest["revision"], 1);
+}
+
+fn damage_is_found_and_made_again_from_bars(lake: &Lake) {
+    const CURRENT: &str = "profiles/symbol=TEST/year=2025/part-0.parquet";
+    const HISTORY: &str = "profiles_history/symbol=TEST/year=2025/part-0.parquet";
+    filled(lake);
+    put(lake, vec![original("2025-01-14", 104.0, 'a')]);
+    lake.is_sound();
+    let whole = lake.get(CURRENT);
+    lake.plant(CURRENT, whole.slice(..whole.len() / 2));
+    lake.run(&["verify"]).ends(1);
+    lake.run(&["verify", "--repair"]).ends(0);
+    assert!(lake.get(CURRENT) == whole, "the same bars and the same history give the same bytes");
+    lake.is_sound();
+
+    let history = lake.get(HISTORY);
+    let half = history.slice(..history.len() / 2);
+    lake.plant(HISTORY, half.clone());
+    lake.run(&["verify", "--repair"]).ends(1);
+    assert!(lake.get(HISTORY) == half, "what cannot be made again is not written over");
+    assert!(lake.get(CURRENT) == whole);
+    lake.plant(HISTORY, history);
+    lake.is_sound();
 }
 
 #[test]
