@@ -6,20 +6,22 @@ use std::sync::Mutex;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
-use super::exit::Outcome;
+use super::exit::{Outcome, wrong_usage};
 use super::serve::stopped;
 use super::settings::LakeArgs;
 use super::{line, progress};
 use crate::lake::compact::{self, CompactOptions, Compactor, Follower, Outcome as Partition, Selection};
 use crate::lake::instruments;
 use crate::market::{SharedClock, Symbol, TradingDate};
+use crate::profile::compact::every_year;
+use crate::profile::record::PROFILES;
 use crate::server::rooms::{COMPACTED, Compacted};
 use crate::{Error, Result};
 
 #[derive(Debug, Args)]
 pub struct CompactArgs {
     /// What to compact [default: all]
-    #[arg(value_parser = PossibleValuesParser::new(COMPACTED.iter().map(named)))]
+    #[arg(value_parser = PossibleValuesParser::new(COMPACTED.iter().map(named).chain([profiles()])))]
     dataset: Option<String>,
     /// This symbol only
     #[arg(long)]
@@ -48,10 +50,18 @@ fn named(room: &Compacted) -> PossibleValue {
     PossibleValue::new(room.name).help(room.about)
 }
 
+/// Not made from captures but from bars, which bring them along; by this name they are made without looking at captures.
+fn profiles() -> PossibleValue {
+    PossibleValue::new(PROFILES).help("Market profiles, from the bars that the lake has")
+}
+
 pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &mut dyn Write) -> Result<Outcome> {
     let store = lake.store().await?;
     let instruments = instruments::load(&store).await?;
     let options = CompactOptions { memory_bytes: args.memory << 20 };
+    if args.dataset.as_deref() == Some(PROFILES) && args.follow {
+        return Err(wrong_usage("profiles follow the bars: run `pitlake compact bars --follow`"));
+    }
     let selection = Selection { symbol: args.symbol.clone(), date: args.date, since: args.since };
     let wanted = COMPACTED.iter().filter(|room| args.dataset.as_ref().is_none_or(|name| name == room.name));
     let compactors: Vec<Compactor> = wanted.map(|room| room.compactor(&store, &instruments, &clock, options)).collect();
@@ -63,11 +73,19 @@ pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &
         let days = compactor.plan(&selection).await?;
         work.push((compactor, days));
     }
+    let mut outcomes = Vec::new();
+    if args.dataset.as_deref() == Some(PROFILES) {
+        for year in every_year(&store, &instruments, &selection, clock.now()).await? {
+            match year {
+                Ok(published) => outcomes.extend(published.iter().map(|published| Ok(Partition::of(published)))),
+                Err(error) => outcomes.push(Err(error)),
+            }
+        }
+    }
     let days = work.iter().map(|(_, days)| days.len() as u64).sum();
     let bar = progress::bar(days, "compacting");
     let plain = !args.json && !std::io::stderr().is_terminal();
     let lines = Mutex::new(Vec::new());
-    let mut outcomes = Vec::new();
     for (compactor, days) in &work {
         let leading = compactor.recipe.days().first().map(|dataset| dataset.name);
         let told = |outcome: &Result<Partition>| {
@@ -137,6 +155,9 @@ fn print(outcomes: &[Result<Partition>], args: &CompactArgs, out: &mut dyn Write
     }
     let (all, written) = (partitions().count(), partitions().filter(|partition| partition.action == "written").count());
     line(out, &format!("{all} partitions, {written} written, {} as they were", all - written))?;
+    if args.dataset.as_deref() == Some(PROFILES) {
+        return if written == 0 { line(out, "every profile is made from the bars that there are") } else { Ok(()) };
+    }
     if outcomes.is_empty() {
         let name = args.dataset.as_deref().unwrap_or("greeks");
         line(out, &format!("nothing to compact: no captures match; `pitlake ingest {name} FILE` brings some in"))?;

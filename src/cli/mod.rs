@@ -18,6 +18,7 @@ mod profile;
 mod progress;
 mod prove;
 mod pull;
+mod recalculate;
 mod serve;
 mod settings;
 mod status;
@@ -53,6 +54,8 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Make partitions from captures: only what changed is made again
     Compact(compact::CompactArgs),
+    /// Make market profiles of an older calculation, older bars or other settings again, and show what changes
+    Recalculate(recalculate::RecalculateArgs),
     /// Serve the HTTP API
     Serve(serve::ServeArgs),
     /// Take captures in from sources
@@ -114,6 +117,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
         Command::Capture(args) => drop_lock(out, capture::run(&args, &cli.lake, clock)).await,
         Command::Ingest(args) => ingest::run(&args, &cli.lake, clock, &mut out).await,
         Command::Compact(args) => compact::run(&args, &cli.lake, clock, &mut out).await,
+        Command::Recalculate(args) => recalculate::run(&args, &cli.lake, clock, &mut out).await,
         Command::Generate(args) => {
             generate::run(&args, instruments_if_any(&cli.lake).await?.as_ref(), &mut out)?;
             Ok(Outcome::Good)

@@ -171,6 +171,7 @@ impl Profile {
             minutes_seen: Some(self.minutes_seen),
             at: self.at,
             source_sha256: source.sha256.clone(),
+            settings: None,
         }
     }
 }

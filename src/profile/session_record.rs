@@ -8,7 +8,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::record::{Bias, SessionType, ValueAreaMethod};
+use super::record::{Bias, LEGACY, SessionType, ValueAreaMethod};
 use crate::lake::manifest::Condition;
 use crate::market::{SessionKind, Symbol, TradingDate};
 
@@ -79,6 +79,17 @@ pub struct SessionRecord {
     pub at: Option<DateTime<Utc>>,
     /// sha256 of the bars partition it was made from; of the original record for what was brought in.
     pub source_sha256: String,
+    /// Fingerprint of what it was computed with besides the bars: the instrument's entry and the thresholds. Null for what was
+    /// brought in.
+    #[serde(default)]
+    pub settings: Option<String>,
+}
+
+impl SessionRecord {
+    /// Whether it was computed here, and not brought in from the old archive.
+    pub fn is_computed(&self) -> bool {
+        self.calculation_version != LEGACY
+    }
 }
 
 /// TPOs of a session: one per row and period that traded there.

@@ -2,3 +2,4 @@
 
 mod histogram;
 mod reference;
+mod tables;

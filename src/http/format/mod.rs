@@ -2,18 +2,19 @@
 //! route that answers with rows; knows Arrow schemas and nothing of what the columns mean.
 //!
 //! [`answer`] puts a response together, [`text`] is the hot path (JSON, NDJSON, CSV), [`binary`] wraps Arrow IPC and Parquet,
-//! [`encoding`] compresses, [`one_line`] is for events.
+//! [`encoding`] compresses, [`nested`] writes lists, [`one_line`] is for events.
 
 mod answer;
 mod binary;
 mod encoding;
+mod nested;
 mod one_line;
 mod text;
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-pub use answer::{Answer, Rows, Slice, respond};
+pub use answer::{Answer, Rows, Slice, document, respond};
 pub use encoding::Encoding;
 pub use one_line::rows_on_one_line;
 

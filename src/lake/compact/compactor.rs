@@ -57,7 +57,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn of(published: &Published) -> Self {
+    /// Of what was published, or stood there already.
+    pub fn of(published: &Published) -> Self {
         let manifest = published.manifest();
         Self {
             dataset: manifest.content.dataset.clone(),
