@@ -10,6 +10,7 @@ mod evolution;
 mod faults;
 mod http;
 mod ingest;
+mod instruments;
 mod kill;
 mod lake;
 mod layout_doc;
