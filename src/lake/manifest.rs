@@ -39,6 +39,12 @@ impl Condition {
             Condition::Closed => "closed",
         }
     }
+
+    /// The condition of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Self::Available, Self::Degraded, Self::Pending, Self::Missing, Self::Closed];
+        all.into_iter().find(|condition| condition.as_str() == name)
+    }
 }
 
 /// One named finding. `degrades` findings make the condition `degraded`; the others are told all the same.

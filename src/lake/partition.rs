@@ -4,15 +4,14 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowWriterOptions, compute_leaves};
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 
 use super::dataset::{Dataset, Packing};
@@ -36,27 +35,36 @@ pub fn encode(dataset: &Dataset, batches: &[RecordBatch], content: &Content) -> 
             return Err(Error::internal(format!("a batch for {} does not have its schema", dataset.name)));
         }
     }
-    let columns = schema.fields().len();
+    let leaves = schema.fields().iter().map(|field| leaves(field.data_type())).sum();
     let mut bytes = encode_parquet(dataset, schema, batches, content).map_err(|error| {
         Error::internal(format!("{} {} could not be written as Parquet", dataset.name, content.symbol)).caused_by(error)
     })?;
-    type_defined_orders(&mut bytes, columns)?;
+    type_defined_orders(&mut bytes, leaves)?;
     Ok(bytes)
+}
+
+/// How many columns Parquet makes of one: each part of a nested one is a column there.
+fn leaves(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::List(element) => leaves(element.data_type()),
+        DataType::Struct(members) => members.iter().map(|member| leaves(member.data_type())).sum(),
+        _ => 1,
+    }
 }
 
 /// Declares every column's statistics to be in its type's own order.
 ///
 /// The writer declares doubles to be in IEEE 754 total order, which readers of a year ago refuse (the whole file) or
 /// ignore (pyarrow, which then cannot skip row groups by strike). Both orders are the same for our doubles, which are
-/// never NaN nor -0. The declarations are the footer's last field: per column a union of one empty struct, then the end of
+/// never NaN nor -0. The declarations are the footer's last field: per leaf a union of one empty struct, then the end of
 /// the footer, its length and the magic bytes.
-fn type_defined_orders(bytes: &mut [u8], columns: usize) -> Result<()> {
+fn type_defined_orders(bytes: &mut [u8], leaves: usize) -> Result<()> {
     const TRAILER_BYTES: usize = 8;
     const STRUCT_IN_FIELD_1: u8 = 0x1c;
     const STRUCT_IN_FIELD_2: u8 = 0x2c;
     let unknown = || Error::internal("the Parquet writer ends its footer in a way that this version does not know");
     let end = bytes.len().checked_sub(TRAILER_BYTES + 1).ok_or_else(unknown)?;
-    let start = end.checked_sub(columns * 3).ok_or_else(unknown)?;
+    let start = end.checked_sub(leaves * 3).ok_or_else(unknown)?;
     let well_formed = bytes[end] == 0
         && bytes[start..end]
             .chunks_exact(3)
@@ -87,13 +95,15 @@ fn encode_parquet(
             .enumerate()
             .map(|(at, batch)| {
                 let writers = factory.create_column_writers(window * 2 + at)?;
+                let mut leaves = Vec::with_capacity(writers.len());
+                for (column, field) in batch.columns().iter().zip(schema.fields()) {
+                    leaves.append(&mut compute_leaves(field, column)?);
+                }
                 writers
                     .into_par_iter()
-                    .zip(batch.columns().par_iter().zip(schema.fields().par_iter()))
-                    .map(|(mut writer, (column, field))| {
-                        for leaf in compute_leaves(field, column)? {
-                            writer.write(&leaf)?;
-                        }
+                    .zip(leaves)
+                    .map(|(mut writer, leaf)| {
+                        writer.write(&leaf)?;
                         writer.close()
                     })
                     .collect::<parquet::errors::Result<Vec<_>>>()
@@ -118,8 +128,9 @@ fn properties(dataset: &Dataset, schema: &SchemaRef, content: &Content) -> parqu
         .sorted_by
         .iter()
         .filter_map(|name| schema.index_of(name).ok())
-        .map(|at| SortingColumn {
-            column_idx: i32::try_from(at).unwrap_or(i32::MAX),
+        .map(|at| schema.fields()[..at].iter().map(|field| leaves(field.data_type())).sum::<usize>())
+        .map(|leaf| SortingColumn {
+            column_idx: i32::try_from(leaf).unwrap_or(i32::MAX),
             descending: false,
             nulls_first: false,
         })
@@ -132,9 +143,10 @@ fn properties(dataset: &Dataset, schema: &SchemaRef, content: &Content) -> parqu
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_key_value_metadata(Some(vec![KeyValue::new(FOOTER_KEY.to_owned(), footer)]));
-    for field in schema.fields() {
-        let column = ColumnPath::from(field.name().as_str());
-        builder = match dataset.packing_of(field.name()) {
+    for leaf in ArrowSchemaConverter::new().convert(schema)?.columns() {
+        let column = leaf.path().clone();
+        let name = column.parts().first().map_or("", String::as_str);
+        builder = match dataset.packing_of(name) {
             Packing::Delta => builder.set_column_encoding(column, Encoding::DELTA_BINARY_PACKED),
             Packing::Dictionary => builder.set_column_dictionary_enabled(column, true),
             Packing::Plain => builder,
@@ -185,8 +197,11 @@ fn not_parquet(what: &str, error: parquet::errors::ParquetError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{ArrayRef, Float64Array, ListArray, StringArray, StructArray};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::{Field, FieldRef, Schema};
+
     use super::*;
-    use arrow::datatypes::{DataType, Field, Schema};
     use parquet::basic::{ColumnOrder, SortOrder};
 
     use crate::lake::dataset::Cut;
@@ -220,5 +235,59 @@ mod tests {
         let orders = metadata.file_metadata().column_orders().unwrap();
         assert_eq!(orders[1], ColumnOrder::TYPE_DEFINED_ORDER(SortOrder::SIGNED), "strike is a double");
         assert_eq!(orders.len(), 2);
+    }
+
+    static NESTED: Dataset = Dataset {
+        name: "profiles",
+        about: "lists of pairs and of texts before the sort column",
+        cut: Cut::Year,
+        schema: nested,
+        sorted_by: &["poc"],
+        packing: &[("reasons", Packing::Dictionary), ("single_prints", Packing::Dictionary)],
+        row_group_rows: 10,
+    };
+
+    fn element(data_type: DataType) -> FieldRef {
+        Arc::new(Field::new("element", data_type, false))
+    }
+
+    fn pair() -> DataType {
+        let price = |name: &str| Field::new(name, DataType::Float64, false);
+        DataType::Struct(vec![price("low"), price("high")].into())
+    }
+
+    fn nested() -> SchemaRef {
+        Arc::new(Schema::new(vec![
+            Field::new("single_prints", DataType::List(element(pair())), false),
+            Field::new("reasons", DataType::List(element(DataType::Utf8)), false),
+            Field::new("poc", DataType::Float64, false),
+        ]))
+    }
+
+    #[test]
+    fn nested_columns_come_back_and_the_sort_column_is_counted_in_leaves() {
+        let DataType::Struct(members) = pair() else { unreachable!() };
+        let price = |values: [f64; 3]| -> ArrayRef { Arc::new(Float64Array::from_iter_values(values)) };
+        let pairs = StructArray::new(members, vec![price([1.0, 3.0, 5.0]), price([2.0, 4.0, 6.0])], None);
+        let list = |element, lengths: [usize; 3], values| -> ArrayRef {
+            Arc::new(ListArray::new(element, OffsetBuffer::from_lengths(lengths), values, None))
+        };
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["missing_minutes"]));
+        let columns = vec![
+            list(element(pair()), [2, 0, 1], Arc::new(pairs)),
+            list(element(DataType::Utf8), [0, 1, 0], texts),
+            price([10.0, 20.0, 30.0]),
+        ];
+        let batch = RecordBatch::try_new(nested(), columns).unwrap();
+        let content = crate::lake::manifest::tests::content();
+        let bytes = Bytes::from(encode(&NESTED, &[batch.clone(), batch.clone()], &content).unwrap());
+        let metadata = metadata(&bytes, "a test file").unwrap();
+        let orders = metadata.file_metadata().column_orders().unwrap();
+        assert_eq!(orders.len(), 4, "low, high, the text and the price");
+        assert!(orders.iter().all(|order| matches!(order, ColumnOrder::TYPE_DEFINED_ORDER(_))));
+        assert_eq!(metadata.row_group(0).sorting_columns().unwrap()[0].column_idx, 3);
+        assert!(metadata.row_group(1).column(2).dictionary_page_offset().is_some(), "packing reaches the leaves");
+        let read = read(bytes, 3, "a test file").unwrap();
+        assert_eq!(read, [batch.clone(), batch]);
     }
 }

@@ -1,8 +1,29 @@
 //! Market profile: where a session spent its time (TPO) and its volume, computed from [`crate::bars`], for people who trade
 //! by value area, initial balance and the shape of the day; and the old JSON archive of such sessions, audited and brought in.
 
+pub mod columns;
+pub mod compute;
+pub mod computed;
+pub mod extremes;
+pub mod merge;
+pub mod periods;
 pub mod record;
+mod rows;
+#[cfg(test)]
+mod sample;
+pub mod schema;
 pub mod session_record;
+pub mod session_shape;
+pub mod settings;
+mod settings_file;
+pub mod share;
+pub mod tables;
+pub mod value_area;
 
+pub use compute::{Question, Shape, profile};
+pub use computed::{Profile, Source};
 pub use record::{Bias, SessionType, ValueAreaMethod};
+pub use schema::DATASETS;
 pub use session_record::SessionRecord;
+pub use settings::Settings;
+pub use share::Share;

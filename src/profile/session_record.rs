@@ -79,6 +79,10 @@ pub struct SessionRecord {
     pub at: Option<DateTime<Utc>>,
     /// sha256 of the bars partition it was made from; of the original record for what was brought in.
     pub source_sha256: String,
+    /// Fingerprint of what it was computed with besides the bars: the instrument's entry and the thresholds. Null for what was
+    /// brought in.
+    #[serde(default)]
+    pub settings: Option<String>,
 }
 
 /// TPOs of a session: one per row and period that traded there.

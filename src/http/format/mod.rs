@@ -2,11 +2,12 @@
 //! route that answers with rows; knows Arrow schemas and nothing of what the columns mean.
 //!
 //! [`answer`] puts a response together, [`text`] is the hot path (JSON, NDJSON, CSV), [`binary`] wraps Arrow IPC and Parquet,
-//! [`encoding`] compresses, [`one_line`] is for events.
+//! [`encoding`] compresses, [`nested`] writes lists, [`one_line`] is for events.
 
 mod answer;
 mod binary;
 mod encoding;
+mod nested;
 mod one_line;
 mod text;
 

@@ -14,6 +14,7 @@ use arrow::datatypes::{
 };
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 
+use super::nested;
 use crate::{Error, Result};
 
 /// The longest rendered piece that is copied in one move.
@@ -56,6 +57,8 @@ enum Kind {
     Int32,
     Text,
     TextList,
+    /// Any other list, or a structure: JSON in every style.
+    Nested,
     Bool,
 }
 
@@ -99,6 +102,7 @@ impl TextRows {
                 DataType::Utf8 => Kind::Text,
                 DataType::List(item) if item.data_type() == &DataType::Utf8 => Kind::TextList,
                 DataType::Boolean => Kind::Bool,
+                nested if nested::has_text(nested) => Kind::Nested,
                 other => {
                     return Err(Error::internal(format!(
                         "column {} has type {other}, which has no text form",
@@ -188,6 +192,7 @@ enum Values<'a> {
     Float(&'a [f64], Option<&'a arrow::buffer::NullBuffer>),
     Text(&'a arrow::array::StringArray),
     List(&'a arrow::array::ListArray),
+    Nested(&'a dyn Array),
     Bool(&'a arrow::array::BooleanArray),
 }
 
@@ -203,7 +208,8 @@ impl<'a> Values<'a> {
             DataType::Int32 => Values::Short(column.as_primitive::<Int32Type>().values(), nulls),
             DataType::Float64 => Values::Float(column.as_primitive::<Float64Type>().values(), nulls),
             DataType::Utf8 => Values::Text(column.as_string()),
-            DataType::List(_) => Values::List(column.as_list()),
+            DataType::List(item) if item.data_type() == &DataType::Utf8 => Values::List(column.as_list()),
+            DataType::List(_) | DataType::Struct(_) => Values::Nested(column),
             DataType::Boolean => Values::Bool(column.as_boolean()),
             other => return Err(Error::internal(format!("a column has type {other}, which has no text form"))),
         })
@@ -216,6 +222,7 @@ impl<'a> Values<'a> {
             }
             Values::Text(array) => array.is_null(row),
             Values::List(array) => array.is_null(row),
+            Values::Nested(array) => array.is_null(row),
             Values::Bool(array) => array.is_null(row),
         }
     }
@@ -268,6 +275,13 @@ impl Kind {
                     Style::Csv => csv_text(&items.join(";")).into_owned(),
                     Style::Json | Style::Ndjson => serde_json::json!(items).to_string(),
                 };
+                out.reserve(text.len() + row_room);
+                out.extend_from_slice(text.as_bytes());
+            }
+            (Kind::Nested, Values::Nested(values)) => {
+                let mut text = String::new();
+                nested::write(*values, row, &mut text)?;
+                let text = if style == Style::Csv { csv_text(&text) } else { text.as_str().into() };
                 out.reserve(text.len() + row_room);
                 out.extend_from_slice(text.as_bytes());
             }

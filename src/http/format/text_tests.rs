@@ -71,6 +71,41 @@ fn a_name_longer_than_a_block_is_written_whole() {
     assert_eq!(String::from_utf8(out).unwrap(), format!("{{\"{name}\":7}}\n"));
 }
 
+#[test]
+fn lists_and_structures_are_json_in_every_style() {
+    use arrow::array::{ListArray, StructArray};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::Field;
+
+    let floats = |values: Vec<f64>| -> ArrayRef { Arc::new(Float64Array::from(values)) };
+    let letters: ArrayRef = Arc::new(StringArray::from(vec!["A", "B\""]));
+    let member = |name: &str, data_type| Arc::new(Field::new(name, data_type, false));
+    let periods = StructArray::from(vec![
+        (member("period", DataType::Utf8), letters),
+        (member("high", DataType::Float64), floats(vec![5920.0, 5915.25])),
+    ]);
+    let list = |values: ArrayRef, lengths: [usize; 2]| -> ArrayRef {
+        let element = Arc::new(Field::new("element", values.data_type().clone(), false));
+        Arc::new(ListArray::new(element, OffsetBuffer::from_lengths(lengths), values, None))
+    };
+    let columns = [("periods", list(Arc::new(periods), [2, 0])), ("prices", list(floats(vec![1.5, 2.0]), [0, 2]))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let write = |style| {
+        let mut out = Vec::new();
+        TextRows::new(batch.schema_ref(), style, 2).unwrap().write(&batch, &[0..2], true, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(
+        write(Style::Ndjson),
+        r#"{"periods":[{"period":"A","high":5920.0},{"period":"B\"","high":5915.25}],"prices":[]}
+{"periods":[],"prices":[1.5,2.0]}
+"#
+    );
+    let csv = write(Style::Csv);
+    assert!(csv.starts_with(r#""[{""period"":""A"",""high"":5920.0},"#), "{csv}");
+    assert!(csv.ends_with("\n[],\"[1.5,2.0]\"\n"), "{csv}");
+}
+
 proptest! {
     #[test]
     fn numbers_read_back_as_themselves(longs in prop::collection::vec(any::<Option<i64>>(), 1..50), seed in any::<f64>()) {

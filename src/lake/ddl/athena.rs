@@ -39,7 +39,7 @@ pub(super) fn statements(root: Root<'_>, datasets: &[&Dataset]) -> Result<String
 
 fn table(root: Root<'_>, dataset: &Dataset) -> Result<String> {
     let (files, path) = columns(dataset)?;
-    let spell = |column: &Column| format!("`{}` {}", column.name, spelled(column.kind));
+    let spell = |column: &Column| format!("`{}` {}", column.name, spelled(&column.kind));
     let [symbol, period] = &path;
     let mut properties = vec![
         ("projection.enabled".to_owned(), "true".to_owned()),
@@ -77,8 +77,8 @@ fn table(root: Root<'_>, dataset: &Dataset) -> Result<String> {
     ))
 }
 
-fn spelled(kind: Kind) -> &'static str {
-    match kind {
+fn spelled(kind: &Kind) -> String {
+    let name = match kind {
         Kind::Instant => "timestamp",
         Kind::Date => "date",
         Kind::Double => "double",
@@ -86,5 +86,13 @@ fn spelled(kind: Kind) -> &'static str {
         Kind::Int => "int",
         Kind::Bool => "boolean",
         Kind::Text => "string",
-    }
+        Kind::List(element) => return format!("array<{}>", spelled(element)),
+        Kind::Struct(members) => {
+            return format!(
+                "struct<{}>",
+                Kind::members(members, ",", |name, kind| format!("{name}:{}", spelled(kind)))
+            );
+        }
+    };
+    name.to_owned()
 }

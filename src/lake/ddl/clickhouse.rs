@@ -42,7 +42,12 @@ fn literal(text: &str) -> String {
 }
 
 fn spelled(column: &Column) -> String {
-    let name = match column.kind {
+    let name = of(&column.kind);
+    if column.nullable { format!("Nullable({name})") } else { name }
+}
+
+fn of(kind: &Kind) -> String {
+    let name = match kind {
         Kind::Instant => "DateTime64(6, 'UTC')",
         Kind::Date => "Date32",
         Kind::Double => "Float64",
@@ -50,6 +55,10 @@ fn spelled(column: &Column) -> String {
         Kind::Int => "Int32",
         Kind::Bool => "Bool",
         Kind::Text => "String",
+        Kind::List(element) => return format!("Array({})", of(element)),
+        Kind::Struct(members) => {
+            return format!("Tuple({})", Kind::members(members, ", ", |name, kind| format!("{name} {}", of(kind))));
+        }
     };
-    if column.nullable { format!("Nullable({name})") } else { name.to_owned() }
+    name.to_owned()
 }

@@ -71,7 +71,7 @@ impl Engine {
 }
 
 /// What a column holds, apart from any engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     Instant,
     Date,
@@ -80,6 +80,16 @@ enum Kind {
     Int,
     Bool,
     Text,
+    List(Box<Kind>),
+    /// Members by name, none of which may be null.
+    Struct(Vec<(String, Kind)>),
+}
+
+impl Kind {
+    /// The members of a structure, each put together by `spell`.
+    fn members(members: &[(String, Kind)], between: &str, spell: impl Fn(&str, &Kind) -> String) -> String {
+        members.iter().map(|(name, kind)| spell(name, kind)).collect::<Vec<_>>().join(between)
+    }
 }
 
 struct Column {
@@ -102,7 +112,11 @@ fn columns(dataset: &Dataset) -> Result<(Vec<Column>, [Column; 2])> {
 const SYMBOL: &str = "symbol";
 
 fn column(field: &Field) -> Result<Column> {
-    let kind = match field.data_type() {
+    Ok(Column { name: field.name().clone(), kind: kind(field)?, nullable: field.is_nullable() })
+}
+
+fn kind(field: &Field) -> Result<Kind> {
+    Ok(match field.data_type() {
         DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if zone.as_ref() == "UTC" => Kind::Instant,
         DataType::Date32 => Kind::Date,
         DataType::Float64 => Kind::Double,
@@ -110,14 +124,20 @@ fn column(field: &Field) -> Result<Column> {
         DataType::Int32 => Kind::Int,
         DataType::Boolean => Kind::Bool,
         DataType::Utf8 => Kind::Text,
+        // Not every engine knows lists that may be null, or holes in them.
+        DataType::List(element) if !field.is_nullable() && !element.is_nullable() => {
+            Kind::List(Box::new(kind(element)?))
+        }
+        DataType::Struct(members) if members.iter().all(|member| !member.is_nullable()) => Kind::Struct(
+            members.iter().map(|member| Ok((member.name().clone(), kind(member)?))).collect::<Result<_>>()?,
+        ),
         other => {
             return Err(Error::internal(format!(
                 "no engine was told how to read {}, a column of type {other}",
                 field.name()
             )));
         }
-    };
-    Ok(Column { name: field.name().clone(), kind, nullable: field.is_nullable() })
+    })
 }
 
 /// `'text'`.

@@ -21,7 +21,7 @@ pub(super) fn statements(root: Root<'_>, datasets: &[&Dataset]) -> Result<String
     for dataset in datasets {
         let (mut all, path) = columns(dataset)?;
         all.extend(path);
-        let spell = |column: &Column| format!("`{}` {}", column.name, spelled(column.kind));
+        let spell = |column: &Column| format!("`{}` {}", column.name, spelled(&column.kind));
         text.push_str(&format!(
             "\n{}CREATE OR REPLACE TEMPORARY VIEW {} (\n{}\n)\nUSING parquet\nOPTIONS (path {});\n",
             comment(dataset.about),
@@ -34,8 +34,8 @@ pub(super) fn statements(root: Root<'_>, datasets: &[&Dataset]) -> Result<String
     Ok(text)
 }
 
-fn spelled(kind: Kind) -> &'static str {
-    match kind {
+fn spelled(kind: &Kind) -> String {
+    let name = match kind {
         Kind::Instant => "TIMESTAMP",
         Kind::Date => "DATE",
         Kind::Double => "DOUBLE",
@@ -43,5 +43,13 @@ fn spelled(kind: Kind) -> &'static str {
         Kind::Int => "INT",
         Kind::Bool => "BOOLEAN",
         Kind::Text => "STRING",
-    }
+        Kind::List(element) => return format!("ARRAY<{}>", spelled(element)),
+        Kind::Struct(members) => {
+            return format!(
+                "STRUCT<{}>",
+                Kind::members(members, ", ", |name, kind| format!("{name}: {}", spelled(kind)))
+            );
+        }
+    };
+    name.to_owned()
 }

@@ -26,7 +26,7 @@ pub(super) fn statements(root: Root<'_>, datasets: &[&Dataset]) -> Result<String
         all.extend(path);
         let place = root.place("s3", dataset.name);
         let place = if root.is_bucket() { place } else { format!("file://{place}") };
-        let spell = |column: &Column| format!("\"{}\" {}", column.name, spelled(column.kind));
+        let spell = |column: &Column| format!("\"{}\" {}", column.name, spelled(&column.kind));
         text.push_str(&format!(
             "\n{}CREATE TABLE IF NOT EXISTS hive.pitlake.{name} (\n{}\n)\nWITH (\n  external_location = {},\n  format = 'PARQUET',\n  partitioned_by = ARRAY[{}]\n);\n\
              CALL hive.system.sync_partition_metadata('pitlake', '{name}', 'FULL');\n",
@@ -40,8 +40,8 @@ pub(super) fn statements(root: Root<'_>, datasets: &[&Dataset]) -> Result<String
     Ok(text)
 }
 
-fn spelled(kind: Kind) -> &'static str {
-    match kind {
+fn spelled(kind: &Kind) -> String {
+    let name = match kind {
         Kind::Instant => "timestamp(3)",
         Kind::Date => "date",
         Kind::Double => "double",
@@ -49,5 +49,13 @@ fn spelled(kind: Kind) -> &'static str {
         Kind::Int => "integer",
         Kind::Bool => "boolean",
         Kind::Text => "varchar",
-    }
+        Kind::List(element) => return format!("array({})", spelled(element)),
+        Kind::Struct(members) => {
+            return format!(
+                "row({})",
+                Kind::members(members, ", ", |name, kind| format!("\"{name}\" {}", spelled(kind)))
+            );
+        }
+    };
+    name.to_owned()
 }

@@ -1,0 +1,269 @@
+//! The two tables of a symbol's year: read together, merged, and published one after the other. Called by whoever has profiles:
+//! compaction, recalculation, the migration of the old archive.
+//!
+//! The history goes first. Who dies between the two leaves a row that is still current and already kept, and the next one who
+//! comes finishes; the other order could lose it. What cannot be read is never written over.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::merge::{Fate, Merged, merge};
+use super::record::{CALCULATION, is_newer};
+use super::columns;
+use super::schema::{CURRENT, HISTORY};
+use super::session_record::SessionRecord;
+use crate::lake::dataset::Dataset;
+use crate::lake::layout::PartitionId;
+use crate::lake::manifest::{Calculation, Condition, Content, Counts};
+use crate::lake::publish::{Before, before, publish};
+use crate::lake::store::Store;
+use crate::lake::{catalog, interrupted, partition};
+use crate::market::Symbol;
+use crate::{Error, ErrorKind, Result};
+
+/// How often a lost race is run again before it is told.
+const ATTEMPTS: u32 = 20;
+
+/// Both tables as they stand there, each in its sort order; empty where there is none.
+#[derive(Debug, Clone, Default)]
+pub struct YearTables {
+    pub current: Vec<SessionRecord>,
+    pub history: Vec<SessionRecord>,
+}
+
+impl YearTables {
+    /// The rows of one date: the current ones.
+    pub fn on(&self, date: crate::market::TradingDate) -> impl Iterator<Item = &SessionRecord> {
+        self.current.iter().filter(move |record| record.date == date)
+    }
+}
+
+/// Reads what the lake has of the year.
+///
+/// # Errors
+/// `Corrupt` when a table is damaged or gone while its manifest is there, those of the store.
+pub async fn read(store: &Store, symbol: &Symbol, year: i32) -> Result<YearTables> {
+    for _ in 0..ATTEMPTS {
+        let standing = (standing(store, &HISTORY, symbol, year).await?, standing(store, &CURRENT, symbol, year).await?);
+        if let (Some(history), Some(current)) = standing {
+            return Ok(YearTables { current: current.records, history: history.records });
+        }
+    }
+    Err(contended(symbol, year))
+}
+
+/// Takes `incoming`, profiles of this symbol and year, by the rules of [`merge`](super::merge), and publishes what changed.
+/// What became of each is told in their order.
+///
+/// # Errors
+/// `Invalid` when a later version of pitlake made a table, `Corrupt` when one cannot be read (then nothing is written),
+/// `Conflict` when others kept publishing, those of the store.
+pub async fn put(
+    store: &Store,
+    symbol: &Symbol,
+    year: i32,
+    incoming: Vec<SessionRecord>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Fate>> {
+    if let Some(stranger) = incoming.iter().find(|record| record.symbol != *symbol || record.date.year() != year) {
+        let place = format!("{} {} is not a profile of {symbol} {year}", stranger.symbol, stranger.date);
+        return Err(Error::internal(place));
+    }
+    let mut kept: Vec<Fate> = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let Some(history) = standing(store, &HISTORY, symbol, year).await? else { continue };
+        let Some(current) = standing(store, &CURRENT, symbol, year).await? else { continue };
+        for table in [&history, &current] {
+            replaceable(table)?;
+        }
+        if owes_record(store, &history, now).await? || owes_record(store, &current, now).await? {
+            continue;
+        }
+        let Merged { current: rows, history: past, mut fates } =
+            merge(current.records.clone(), history.records.clone(), incoming.clone());
+        // What an attempt that lost the second race brought into the history was not there before this call.
+        for (fate, before) in fates.iter_mut().zip(&kept) {
+            if (*fate, *before) == (Fate::AlreadyThere, Fate::KeptInHistory) {
+                *fate = Fate::KeptInHistory;
+            }
+        }
+        match write(store, (history, &past), (current, &rows), symbol, year, now).await {
+            Ok(()) => return Ok(fates),
+            Err(error) if error.kind() == ErrorKind::Conflict => kept = fates,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(contended(symbol, year))
+}
+
+/// Makes the current table anew from `rows`, whatever stands there: for a table that is damaged or lost. The history is not
+/// touched.
+///
+/// # Errors
+/// As [`put`].
+pub async fn rebuild(
+    store: &Store,
+    symbol: &Symbol,
+    year: i32,
+    rows: &[SessionRecord],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    catalog::add(store, CURRENT.name, symbol, year).await?;
+    let before = before(store, &PartitionId::year(CURRENT.name, symbol, year)).await?;
+    publish_table(store, &CURRENT, &before, symbol, year, rows, now).await
+}
+
+/// One table with what a publisher has to know of it.
+struct Standing {
+    id: PartitionId,
+    before: Before,
+    records: Vec<SessionRecord>,
+}
+
+/// The table as it is; `None` when it was replaced while it was being read.
+async fn standing(store: &Store, dataset: &Dataset, symbol: &Symbol, year: i32) -> Result<Option<Standing>> {
+    let id = PartitionId::year(dataset.name, symbol, year);
+    let before = before(store, &id).await?;
+    let Some(data) = &before.data else {
+        if before.manifest.is_some() {
+            return Err(Error::corrupt(format!(
+                "{} is gone while its manifest is there; run `pitlake verify`, and bring it back from a copy",
+                id.data_key()
+            )));
+        }
+        return Ok(Some(Standing { id, before, records: Vec::new() }));
+    };
+    let object = match store.get(&id.data_key()).await {
+        Ok(object) if object.etag == data.etag => object,
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => return Ok(None),
+    };
+    let mut records = Vec::new();
+    for batch in partition::read(object.bytes, dataset.row_group_rows, &id.data_key())? {
+        records.append(&mut columns::records(&batch, symbol).map_err(|error| error.while_doing(id.data_key()))?);
+    }
+    Ok(Some(Standing { id, before, records }))
+}
+
+/// Whether an interrupted publication's record had to be written first.
+async fn owes_record(store: &Store, table: &Standing, now: DateTime<Utc>) -> Result<bool> {
+    match interrupted::record(store, &table.id, &table.before, |_| false, now).await {
+        Err(error) if error.kind() == ErrorKind::Conflict => Ok(true),
+        recorded => recorded,
+    }
+}
+
+/// Refuses to replace what a later version of pitlake made.
+fn replaceable(table: &Standing) -> Result<()> {
+    match &table.before.manifest {
+        Some((manifest, _)) if is_newer(&manifest.content.calculation.version) => Err(Error::invalid(format!(
+            "{} was made by calculation {}, which is later than this program's {CALCULATION} and may have columns that it \
+             does not know; update pitlake and run it again. Readers go on with what is there",
+            manifest.path, manifest.content.calculation.version
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Publishes the history, then the current table, each if it is not the same already.
+async fn write(
+    store: &Store,
+    (history, past): (Standing, &[SessionRecord]),
+    (current, rows): (Standing, &[SessionRecord]),
+    symbol: &Symbol,
+    year: i32,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    for (dataset, table, rows) in [(&HISTORY, history, past), (&CURRENT, current, rows)] {
+        let has_record = table.before.manifest.as_ref().is_some_and(|(manifest, _)| manifest.revision > 0);
+        if rows == table.records && (rows.is_empty() || has_record) {
+            continue;
+        }
+        catalog::add(store, dataset.name, symbol, year).await?;
+        publish_table(store, dataset, &table.before, symbol, year, rows, now).await?;
+    }
+    Ok(())
+}
+
+async fn publish_table(
+    store: &Store,
+    dataset: &'static Dataset,
+    before: &Before,
+    symbol: &Symbol,
+    year: i32,
+    rows: &[SessionRecord],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let content = content(dataset, symbol, year, rows);
+    let data = partition::encode(dataset, &[columns::batch(rows)?], &content)?;
+    publish(store, before, dataset, content, data, now).await.map(drop)
+}
+
+/// The record of a table. `details.days` names each row: date, revision of the bars, sha256 of what it was made from, condition,
+/// session, calculation, settings.
+pub fn content(dataset: &Dataset, symbol: &Symbol, year: i32, rows: &[SessionRecord]) -> Content {
+    let is_current = dataset.name == CURRENT.name;
+    let any = |condition| is_current && rows.iter().any(|row| row.condition == condition);
+    let condition = match () {
+        () if any(Condition::Pending) => Condition::Pending,
+        () if any(Condition::Degraded) => Condition::Degraded,
+        () => Condition::Available,
+    };
+    let day = |row: &SessionRecord| {
+        json!([
+            row.date,
+            row.revision,
+            row.source_sha256,
+            row.condition,
+            row.session,
+            row.calculation_version,
+            row.settings
+        ])
+    };
+    let days: Vec<_> = rows.iter().map(day).collect();
+    let sum = |minutes: fn(&SessionRecord) -> Option<u32>| rows.iter().filter_map(minutes).sum();
+    Content {
+        dataset: dataset.name.to_owned(),
+        symbol: symbol.clone(),
+        date: None,
+        year: Some(year),
+        condition,
+        reasons: Vec::new(),
+        rows: rows.len() as u64,
+        minutes_expected: sum(|row| row.minutes_expected),
+        minutes_seen: sum(|row| row.minutes_seen),
+        gaps: Vec::new(),
+        counts: Counts::default(),
+        session: None,
+        calculation: Calculation {
+            version: CALCULATION.to_owned(),
+            settings: String::new(),
+            session_closed: condition != Condition::Pending,
+        },
+        captures: Vec::new(),
+        details: json!({ "days": days, "rows_sha256": fingerprint(rows) }),
+    }
+}
+
+/// Of the rows themselves, so that two tables of the same days and other numbers are told apart.
+fn fingerprint(rows: &[SessionRecord]) -> String {
+    let mut digest = Sha256::new();
+    for row in rows {
+        // Serializing a record of plain fields cannot fail; were it to, two tables would look alike and nothing be lost.
+        digest.update(serde_json::to_vec(row).unwrap_or_default());
+        digest.update(b"\n");
+    }
+    hex::encode(digest.finalize())
+}
+
+fn contended(symbol: &Symbol, year: i32) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!("profiles of {symbol} {year} are published by others all the time; run it again"),
+    )
+}
+
+#[cfg(test)]
+#[path = "tables_tests.rs"]
+mod tests;
