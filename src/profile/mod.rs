@@ -5,6 +5,7 @@ pub mod columns;
 pub mod compute;
 pub mod computed;
 pub mod extremes;
+pub mod legacy;
 pub mod merge;
 pub mod periods;
 pub mod record;

@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::columns;
 use super::merge::{Fate, Merged, merge};
 use super::record::{CALCULATION, is_newer};
-use super::columns;
 use super::schema::{CURRENT, HISTORY};
 use super::session_record::SessionRecord;
 use crate::lake::dataset::Dataset;

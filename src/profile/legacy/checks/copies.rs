@@ -1,0 +1,16 @@
+//! Other copies of the same session in the archive.
+
+use super::super::code::{Code, Finding};
+use super::super::survey::OfArchive;
+use super::Subject;
+
+pub(super) fn check(subject: &Subject<'_>, archive: &OfArchive, findings: &mut Vec<Finding>) {
+    if let Some(first) = &archive.same_as {
+        findings.push(Finding::new(Code::DuplicateIdentical, "", format!("the same as {first}")));
+    }
+    if let Some((other, fields)) = &archive.conflicts_with {
+        let here = fields.iter().map(|field| format!("{} {}", field.name(), subject.record.shown(*field)));
+        let evidence = format!("{other} differs from {}", here.collect::<Vec<_>>().join(", "));
+        findings.push(Finding::new(Code::DuplicateConflict, "", evidence));
+    }
+}

@@ -1,0 +1,1 @@
+//! Each check on a record that has its fault, and on one that has not.
