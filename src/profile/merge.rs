@@ -7,10 +7,10 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::record::{LEGACY, number};
+use super::record::number;
 use super::session_record::SessionRecord;
 use crate::lake::manifest::Condition;
-use crate::market::TradingDate;
+use crate::market::{SessionKind, TradingDate};
 
 /// What became of one row that came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,13 +54,19 @@ fn past_key(record: &SessionRecord) -> PastKey {
     )
 }
 
-/// Takes `incoming`, one after the other.
-pub fn merge(current: Vec<SessionRecord>, history: Vec<SessionRecord>, incoming: Vec<SessionRecord>) -> Merged {
+/// Takes `incoming`, one after the other, then takes away what was `withdrawn`: sessions that later bars have nothing of.
+pub fn merge(
+    current: Vec<SessionRecord>,
+    history: Vec<SessionRecord>,
+    incoming: Vec<SessionRecord>,
+    withdrawn: &[(TradingDate, SessionKind)],
+) -> Merged {
     let mut tables = Tables {
         current: current.into_iter().map(|record| (key(&record), record)).collect(),
         history: history.into_iter().map(|record| (past_key(&record), record)).collect(),
     };
     let fates = incoming.into_iter().map(|record| tables.take(record)).collect();
+    withdrawn.iter().for_each(|(date, session)| tables.withdraw((*date, session.as_str())));
     Merged { current: tables.current.into_values().collect(), history: tables.history.into_values().collect(), fates }
 }
 
@@ -71,7 +77,7 @@ struct Tables {
 
 impl Tables {
     fn take(&mut self, record: SessionRecord) -> Fate {
-        if record.calculation_version == LEGACY { self.take_original(record) } else { self.take_computed(record) }
+        if record.is_computed() { self.take_computed(record) } else { self.take_original(record) }
     }
 
     fn take_original(&mut self, record: SessionRecord) -> Fate {
@@ -80,7 +86,7 @@ impl Tables {
             .history
             .values()
             .chain(self.current.get(&key))
-            .find(|known| (known.date, known.session.as_str()) == key && known.calculation_version == LEGACY);
+            .find(|known| (known.date, known.session.as_str()) == key && !known.is_computed());
         let is_new = match known {
             Some(known) if *known != record => return Fate::Conflict,
             known => known.is_none(),
@@ -114,6 +120,21 @@ impl Tables {
         }
         self.current.insert(key, record);
         Fate::Current
+    }
+
+    /// A computed row goes to the history, and what the old archive said of the session is current again.
+    fn withdraw(&mut self, key: Key) {
+        let Some(record) = self.current.remove(&key) else { return };
+        let is_original = |record: &&SessionRecord| !record.is_computed() && self::key(record) == key;
+        if let Some(original) = self.history.values().find(is_original) {
+            self.current.insert(key, original.clone());
+        } else if !record.is_computed() {
+            self.current.insert(key, record);
+            return;
+        }
+        if record.condition != Condition::Pending {
+            self.keep(record);
+        }
     }
 
     /// What is in the history stays as it is.

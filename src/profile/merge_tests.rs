@@ -12,7 +12,7 @@ fn all(rows: &[SessionRecord]) -> (Merged, Vec<Fate>) {
     let mut merged = Merged { current: Vec::new(), history: Vec::new(), fates: Vec::new() };
     let mut fates = Vec::new();
     for row in rows {
-        merged = merge(merged.current, merged.history, vec![row.clone()]);
+        merged = merge(merged.current, merged.history, vec![row.clone()], &[]);
         fates.append(&mut merged.fates);
     }
     (merged, fates)
@@ -85,10 +85,21 @@ fn what_a_crash_left_between_the_two_tables_is_finished() {
     // The history was published and the current table was not.
     let history = vec![legacy("2025-01-14", 'a'), version("tpo-1", 1)];
     let incoming = vec![legacy("2025-01-14", 'a'), version("tpo-1", 2)];
-    let merged = merge(vec![version("tpo-1", 1)], history.clone(), incoming);
+    let merged = merge(vec![version("tpo-1", 1)], history.clone(), incoming, &[]);
     assert_eq!(merged.fates, [Fate::Current, Fate::Current]);
     assert_eq!(merged.history, history);
     assert_eq!(merged.current, [legacy("2025-01-14", 'a'), version("tpo-1", 2)]);
+}
+
+#[test]
+fn a_session_that_has_no_bars_any_more_is_kept_and_the_original_comes_back() {
+    let key = [(DATE.parse().unwrap(), SessionKind::Rth)];
+    let merged = merge(vec![computed(DATE, 1)], vec![], vec![], &key);
+    assert_eq!((merged.current, merged.history), (vec![], vec![computed(DATE, 1)]));
+    let merged = merge(vec![computed(DATE, 1)], vec![legacy(DATE, 'a')], vec![], &key);
+    assert_eq!((merged.current, merged.history), (vec![legacy(DATE, 'a')], vec![legacy(DATE, 'a'), computed(DATE, 1)]));
+    let merged = merge(vec![legacy(DATE, 'a')], vec![legacy(DATE, 'a')], vec![], &key);
+    assert_eq!((merged.current, merged.history), (vec![legacy(DATE, 'a')], vec![legacy(DATE, 'a')]));
 }
 
 fn any_row() -> impl Strategy<Value = SessionRecord> {
@@ -110,7 +121,7 @@ proptest! {
     #[test]
     fn no_row_that_was_current_is_ever_lost(rows in prop::collection::vec(any_row(), 1..12)) {
         let (merged, fates) = all(&rows);
-        let together = merge(Vec::new(), Vec::new(), rows.clone());
+        let together = merge(Vec::new(), Vec::new(), rows.clone(), &[]);
         prop_assert_eq!((&together.current, &together.history, &together.fates), (&merged.current, &merged.history, &fates));
         for (row, fate) in rows.iter().zip(&fates) {
             let kept = merged.current.contains(row) || merged.history.contains(row);
@@ -118,7 +129,7 @@ proptest! {
             prop_assert!(kept || !taken || row.condition == Condition::Pending, "{:?}", fate);
         }
         // Once more changes nothing.
-        let again = merge(merged.current.clone(), merged.history.clone(), rows);
+        let again = merge(merged.current.clone(), merged.history.clone(), rows, &[]);
         prop_assert_eq!((again.current, again.history), (merged.current, merged.history));
     }
 }

@@ -2,6 +2,7 @@
 //! by value area, initial balance and the shape of the day; and the old JSON archive of such sessions, audited and brought in.
 
 pub mod columns;
+pub mod compact;
 pub mod compute;
 pub mod computed;
 pub mod extremes;

@@ -8,7 +8,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::record::{Bias, SessionType, ValueAreaMethod};
+use super::record::{Bias, LEGACY, SessionType, ValueAreaMethod};
 use crate::lake::manifest::Condition;
 use crate::market::{SessionKind, Symbol, TradingDate};
 
@@ -83,6 +83,13 @@ pub struct SessionRecord {
     /// brought in.
     #[serde(default)]
     pub settings: Option<String>,
+}
+
+impl SessionRecord {
+    /// Whether it was computed here, and not brought in from the old archive.
+    pub fn is_computed(&self) -> bool {
+        self.calculation_version != LEGACY
+    }
 }
 
 /// TPOs of a session: one per row and period that traded there.

@@ -16,10 +16,10 @@ use super::session_record::SessionRecord;
 use crate::lake::dataset::Dataset;
 use crate::lake::layout::PartitionId;
 use crate::lake::manifest::{Calculation, Condition, Content, Counts};
-use crate::lake::publish::{Before, before, publish};
+use crate::lake::publish::{Before, Published, before, publish};
 use crate::lake::store::Store;
 use crate::lake::{catalog, interrupted, partition};
-use crate::market::Symbol;
+use crate::market::{SessionKind, Symbol, TradingDate};
 use crate::{Error, ErrorKind, Result};
 
 /// How often a lost race is run again before it is told.
@@ -34,7 +34,7 @@ pub struct YearTables {
 
 impl YearTables {
     /// The rows of one date: the current ones.
-    pub fn on(&self, date: crate::market::TradingDate) -> impl Iterator<Item = &SessionRecord> {
+    pub fn on(&self, date: TradingDate) -> impl Iterator<Item = &SessionRecord> {
         self.current.iter().filter(move |record| record.date == date)
     }
 }
@@ -66,6 +66,22 @@ pub async fn put(
     incoming: Vec<SessionRecord>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Fate>> {
+    exchange(store, symbol, year, &incoming, &[], now).await.map(|(fates, _)| fates)
+}
+
+/// As [`put`], and takes away sessions that the bars have nothing of any more. Gives what became of each row, and what was
+/// published of both tables.
+///
+/// # Errors
+/// As [`put`].
+pub async fn exchange(
+    store: &Store,
+    symbol: &Symbol,
+    year: i32,
+    incoming: &[SessionRecord],
+    withdrawn: &[(TradingDate, SessionKind)],
+    now: DateTime<Utc>,
+) -> Result<(Vec<Fate>, Vec<Published>)> {
     if let Some(stranger) = incoming.iter().find(|record| record.symbol != *symbol || record.date.year() != year) {
         let place = format!("{} {} is not a profile of {symbol} {year}", stranger.symbol, stranger.date);
         return Err(Error::internal(place));
@@ -81,7 +97,7 @@ pub async fn put(
             continue;
         }
         let Merged { current: rows, history: past, mut fates } =
-            merge(current.records.clone(), history.records.clone(), incoming.clone());
+            merge(current.records.clone(), history.records.clone(), incoming.to_vec(), withdrawn);
         // What an attempt that lost the second race brought into the history was not there before this call.
         for (fate, before) in fates.iter_mut().zip(&kept) {
             if (*fate, *before) == (Fate::AlreadyThere, Fate::KeptInHistory) {
@@ -89,7 +105,7 @@ pub async fn put(
             }
         }
         match write(store, (history, &past), (current, &rows), symbol, year, now).await {
-            Ok(()) => return Ok(fates),
+            Ok(published) => return Ok((fates, published)),
             Err(error) if error.kind() == ErrorKind::Conflict => kept = fates,
             Err(error) => return Err(error),
         }
@@ -108,7 +124,7 @@ pub async fn rebuild(
     year: i32,
     rows: &[SessionRecord],
     now: DateTime<Utc>,
-) -> Result<()> {
+) -> Result<Published> {
     catalog::add(store, CURRENT.name, symbol, year).await?;
     let before = before(store, &PartitionId::year(CURRENT.name, symbol, year)).await?;
     publish_table(store, &CURRENT, &before, symbol, year, rows, now).await
@@ -174,16 +190,24 @@ async fn write(
     symbol: &Symbol,
     year: i32,
     now: DateTime<Utc>,
-) -> Result<()> {
+) -> Result<Vec<Published>> {
+    let mut published = Vec::new();
     for (dataset, table, rows) in [(&HISTORY, history, past), (&CURRENT, current, rows)] {
-        let has_record = table.before.manifest.as_ref().is_some_and(|(manifest, _)| manifest.revision > 0);
-        if rows == table.records && (rows.is_empty() || has_record) {
+        let recorded = table.before.manifest.as_ref().map(|(manifest, _)| manifest);
+        let recorded = recorded.filter(|manifest| manifest.revision > 0);
+        if rows == table.records
+            && let Some(manifest) = recorded
+        {
+            published.push(Published::Unchanged(manifest.clone()));
+            continue;
+        }
+        if rows.is_empty() && table.before.data.is_none() {
             continue;
         }
         catalog::add(store, dataset.name, symbol, year).await?;
-        publish_table(store, dataset, &table.before, symbol, year, rows, now).await?;
+        published.push(publish_table(store, dataset, &table.before, symbol, year, rows, now).await?);
     }
-    Ok(())
+    Ok(published)
 }
 
 async fn publish_table(
@@ -194,10 +218,10 @@ async fn publish_table(
     year: i32,
     rows: &[SessionRecord],
     now: DateTime<Utc>,
-) -> Result<()> {
+) -> Result<Published> {
     let content = content(dataset, symbol, year, rows);
     let data = partition::encode(dataset, &[columns::batch(rows)?], &content)?;
-    publish(store, before, dataset, content, data, now).await.map(drop)
+    publish(store, before, dataset, content, data, now).await
 }
 
 /// The record of a table. `details.days` names each row: date, revision of the bars, sha256 of what it was made from, condition,

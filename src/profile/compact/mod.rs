@@ -1,0 +1,11 @@
+//! Profiles from bars. [`plan()`] says from the bars' index of a year and from what stands in `profiles` which dates have to be
+//! computed and why; [`Year`] reads their bars, has the engine compute every session, and writes through
+//! [`super::tables`]. Called after the bars of a year were compacted, and by `pitlake recalculate`.
+
+mod make;
+mod plan;
+mod year;
+
+pub use make::{Made, of_day};
+pub use plan::{Due, Why, plan};
+pub use year::{Computed, Refused, Which, Year};

@@ -1,0 +1,146 @@
+//! Which dates have to be computed, and why. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::lake::year_index::DayEntry;
+use crate::market::TradingDate;
+use crate::profile::record::{CALCULATION, LEGACY, is_newer};
+use crate::profile::session_record::SessionRecord;
+
+/// Why the profiles of a date have to be computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// There are bars, and no profile at all.
+    New,
+    /// There is only what was brought in from the old archive.
+    LegacyOnly,
+    /// They were made from another revision of the bars.
+    BarsChanged,
+    /// They are of an older calculation.
+    VersionOlder,
+    /// They were made with other thresholds or another entry of the instrument.
+    SettingsChanged,
+}
+
+impl Why {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Why::New => "new",
+            Why::LegacyOnly => "legacy_only",
+            Why::BarsChanged => "bars_changed",
+            Why::VersionOlder => "version_older",
+            Why::SettingsChanged => "settings_changed",
+        }
+    }
+
+    /// Whether compaction does it by itself. What the same bars gave by an older calculation or other settings stays until
+    /// somebody asks for it, because published numbers would change.
+    pub fn is_for_compaction(self) -> bool {
+        matches!(self, Why::New | Why::LegacyOnly | Why::BarsChanged)
+    }
+
+    /// Whether there is a computed profile that is out of date.
+    pub fn is_stale(self) -> bool {
+        matches!(self, Why::BarsChanged | Why::VersionOlder | Why::SettingsChanged)
+    }
+}
+
+/// A date whose profiles have to be computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    pub date: TradingDate,
+    pub why: Why,
+}
+
+/// The dates of a year that are due, in order. `bars` are the days of the bars' index, `current` the rows of `profiles`,
+/// `settings` the fingerprint that a profile made now would have.
+///
+/// All sessions of a date are made from its bars at once. So one computed row from these bars settles that the others of its
+/// date either stand there or had no bars. A date that a later calculation made is left to it.
+pub fn plan(bars: &[DayEntry], current: &[SessionRecord], settings: &str) -> Vec<Due> {
+    let mut rows: BTreeMap<TradingDate, Vec<&SessionRecord>> = BTreeMap::new();
+    for row in current {
+        rows.entry(row.date).or_default().push(row);
+    }
+    let none = Vec::new();
+    let due = |day: &DayEntry| {
+        let why = why(day, rows.get(&day.date).unwrap_or(&none), settings)?;
+        Some(Due { date: day.date, why })
+    };
+    bars.iter().filter_map(due).collect()
+}
+
+fn why(day: &DayEntry, rows: &[&SessionRecord], settings: &str) -> Option<Why> {
+    let computed: Vec<_> = rows.iter().filter(|row| row.calculation_version != LEGACY).collect();
+    if computed.is_empty() {
+        return Some(if rows.is_empty() { Why::New } else { Why::LegacyOnly });
+    }
+    if computed.iter().any(|row| is_newer(&row.calculation_version)) {
+        return None;
+    }
+    if computed.iter().any(|row| row.source_sha256 != day.sha256) {
+        return Some(Why::BarsChanged);
+    }
+    if computed.iter().any(|row| row.calculation_version != CALCULATION) {
+        return Some(Why::VersionOlder);
+    }
+    computed.iter().any(|row| row.settings.as_deref() != Some(settings)).then_some(Why::SettingsChanged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::manifest::{Condition, Manifest};
+    use crate::profile::sample::{computed, legacy};
+
+    const SETTINGS: &str = "7c4e21b09fd3a586";
+
+    fn bars(date: &str, revision: u32) -> DayEntry {
+        let mut content = crate::lake::manifest::tests::content();
+        content.date = Some(date.parse().unwrap());
+        content.condition = Condition::Available;
+        let manifest = Manifest {
+            path: String::new(),
+            revision,
+            published_at: "2025-01-16T00:00:00Z".parse().unwrap(),
+            // As the sample's rows name their source.
+            sha256: format!("{revision:064x}"),
+            bytes: 0,
+            change: None,
+            content,
+        };
+        DayEntry::of(&manifest).unwrap()
+    }
+
+    fn why_of(row: Option<SessionRecord>) -> Option<Why> {
+        let rows: Vec<SessionRecord> = row.into_iter().collect();
+        let due = plan(&[bars("2025-01-15", 2)], &rows, SETTINGS);
+        due.first().map(|due| due.why)
+    }
+
+    #[test]
+    fn each_reason_by_itself() {
+        let date = "2025-01-15";
+        assert_eq!(why_of(None), Some(Why::New));
+        assert_eq!(why_of(Some(legacy(date, 'a'))), Some(Why::LegacyOnly));
+        assert_eq!(why_of(Some(computed(date, 1))), Some(Why::BarsChanged));
+        assert_eq!(why_of(Some(computed(date, 2))), None);
+        let of = |version: &str| SessionRecord { calculation_version: version.into(), ..computed(date, 2) };
+        assert_eq!(why_of(Some(of("tpo-0"))), Some(Why::VersionOlder));
+        assert_eq!(why_of(Some(of("tpo-2"))), None, "a later calculation's row is not ours to replace");
+        let other = SessionRecord { settings: Some("00".into()), ..computed(date, 2) };
+        assert_eq!(why_of(Some(other)), Some(Why::SettingsChanged));
+    }
+
+    #[test]
+    fn a_date_is_judged_as_a_whole_and_others_are_left_alone() {
+        let overnight = SessionRecord { session: crate::market::SessionKind::Overnight, ..computed("2025-01-15", 1) };
+        let rows = [overnight, computed("2025-01-15", 2), computed("2025-01-16", 1)];
+        let due = plan(&[bars("2025-01-14", 1), bars("2025-01-15", 2), bars("2025-01-16", 1)], &rows, SETTINGS);
+        let told: Vec<(String, Why)> = due.iter().map(|due| (due.date.to_string(), due.why)).collect();
+        assert_eq!(told, [("2025-01-14".into(), Why::New), ("2025-01-15".into(), Why::BarsChanged)]);
+    }
+}
