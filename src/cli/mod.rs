@@ -12,6 +12,7 @@ mod exit;
 mod generate;
 mod ingest;
 mod keys;
+mod migrate;
 mod progress;
 mod prove;
 mod pull;
@@ -70,6 +71,8 @@ enum Command {
     Ddl(ddl::DdlArgs),
     /// Make, list and revoke API keys
     Keys(keys::KeysArgs),
+    /// Bring an old archive into the lake, with an account of every record
+    Migrate(migrate::MigrateArgs),
     /// Trading dates, sessions and holidays of a symbol
     Calendar(calendar::CalendarArgs),
     /// Measure this machine against the speed to reach
@@ -129,6 +132,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
             keys::run(args, &cli.lake.store().await?, clock.as_ref(), &mut out).await?;
             Ok(Outcome::Good)
         }
+        Command::Migrate(args) => migrate::run(&args, &cli.lake, clock, &mut out).await,
         Command::Calendar(args) => {
             calendar::run(&args, instruments_if_any(&cli.lake).await?.as_ref(), &mut out)?;
             Ok(Outcome::Good)

@@ -12,6 +12,7 @@ pub mod code;
 pub mod date_spelling;
 pub mod field;
 pub mod identity;
+pub mod migrate;
 pub mod outline;
 pub mod path_names;
 pub mod pieces;

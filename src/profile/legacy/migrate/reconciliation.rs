@@ -1,7 +1,6 @@
 //! The account of a migration: every record of the archive once, and the sessions that nobody has. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -12,7 +11,7 @@ use crate::profile::legacy::{Code, Verdict};
 /// One record and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Accounted {
-    pub file: Arc<str>,
+    pub file: String,
     pub index: u32,
     pub line: u64,
     pub symbol: Option<Symbol>,
