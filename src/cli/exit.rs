@@ -56,7 +56,7 @@ fn is_usage(error: &Error) -> bool {
 }
 
 /// Our own output's reader went away. Deeper causes do not count: a store's connection breaks in the same words.
-fn is_broken_pipe(error: &Error) -> bool {
+pub fn is_broken_pipe(error: &Error) -> bool {
     error
         .source()
         .and_then(|cause| cause.downcast_ref::<std::io::Error>())

@@ -10,12 +10,15 @@ mod ddl;
 mod demo;
 mod exit;
 mod generate;
+mod generate_bars;
 mod ingest;
 mod keys;
 mod migrate;
+mod profile;
 mod progress;
 mod prove;
 mod pull;
+mod recalculate;
 mod serve;
 mod settings;
 mod status;
@@ -51,6 +54,8 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Make partitions from captures: only what changed is made again
     Compact(compact::CompactArgs),
+    /// Make market profiles of an older calculation, older bars or other settings again, and show what changes
+    Recalculate(recalculate::RecalculateArgs),
     /// Serve the HTTP API
     Serve(serve::ServeArgs),
     /// Take captures in from sources
@@ -73,6 +78,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Bring an old archive into the lake, with an account of every record
     Migrate(migrate::MigrateArgs),
+    /// Market profile of what is in a file
+    Profile(profile::ProfileArgs),
     /// Trading dates, sessions and holidays of a symbol
     Calendar(calendar::CalendarArgs),
     /// Measure this machine against the speed to reach
@@ -110,6 +117,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
         Command::Capture(args) => drop_lock(out, capture::run(&args, &cli.lake, clock)).await,
         Command::Ingest(args) => ingest::run(&args, &cli.lake, clock, &mut out).await,
         Command::Compact(args) => compact::run(&args, &cli.lake, clock, &mut out).await,
+        Command::Recalculate(args) => recalculate::run(&args, &cli.lake, clock, &mut out).await,
         Command::Generate(args) => {
             generate::run(&args, instruments_if_any(&cli.lake).await?.as_ref(), &mut out)?;
             Ok(Outcome::Good)
@@ -137,6 +145,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
             calendar::run(&args, instruments_if_any(&cli.lake).await?.as_ref(), &mut out)?;
             Ok(Outcome::Good)
         }
+        Command::Profile(args) => profile::run(&args, &mut out),
         Command::Bench(args) => {
             drop(out);
             tokio::task::spawn_blocking(move || bench::run(&args, &mut std::io::stdout()))

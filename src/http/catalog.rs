@@ -103,8 +103,8 @@ async fn datasets_list(
 }
 
 /// A column's type as the documents spell it.
-pub fn type_name(kind: &DataType) -> &'static str {
-    match kind {
+pub fn type_name(kind: &DataType) -> String {
+    let name = match kind {
         DataType::Timestamp(..) => "timestamp(µs, UTC)",
         DataType::Date32 => "date32",
         DataType::Float64 => "double",
@@ -112,8 +112,15 @@ pub fn type_name(kind: &DataType) -> &'static str {
         DataType::Int32 => "int32",
         DataType::Utf8 => "string",
         DataType::Boolean => "boolean",
+        DataType::List(element) => return format!("list<{}>", type_name(element.data_type())),
+        DataType::Struct(members) => {
+            let member =
+                |member: &arrow::datatypes::FieldRef| format!("{} {}", member.name(), type_name(member.data_type()));
+            return format!("struct<{}>", members.iter().map(member).collect::<Vec<_>>().join(", "));
+        }
         _ => "other",
-    }
+    };
+    name.to_owned()
 }
 
 /// Every symbol that is known, with what is stored of it.

@@ -88,9 +88,9 @@ impl Profile {
         ((price.0 - self.lowest_row.0) / i64::from(self.shape.row_ticks)) as usize
     }
 
-    /// Volume of a row, in units.
-    pub fn row_volume(&self, row: usize) -> f64 {
-        units(self.row_volumes[row])
+    /// Volume of each row from the lowest up, in units.
+    pub fn row_volumes(&self) -> Vec<f64> {
+        self.row_volumes.iter().map(|&parts| units(parts)).collect()
     }
 
     /// Ticks beyond the initial balance, upwards and downwards.

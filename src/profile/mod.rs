@@ -5,11 +5,15 @@ pub mod columns;
 pub mod compact;
 pub mod compute;
 pub mod computed;
+pub mod draw;
 pub mod extremes;
 pub mod legacy;
+pub mod histogram;
 pub mod merge;
 pub mod periods;
+pub mod recalculation;
 pub mod record;
+pub mod routes;
 mod rows;
 #[cfg(test)]
 mod sample;
@@ -17,10 +21,21 @@ pub mod schema;
 pub mod session_record;
 pub mod session_shape;
 pub mod settings;
-mod settings_file;
+pub mod settings_file;
 pub mod share;
 pub mod tables;
 pub mod value_area;
+
+#[cfg(test)]
+mod compute_tests;
+#[cfg(test)]
+mod draw_tests;
+#[cfg(test)]
+mod properties_tests;
+#[cfg(test)]
+mod scene;
+#[cfg(test)]
+mod session_shape_tests;
 
 pub use compute::{Question, Shape, profile};
 pub use computed::{Profile, Source};

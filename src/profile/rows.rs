@@ -7,7 +7,7 @@ use crate::market::Ticks;
 use crate::{Error, Result};
 
 /// More rows than this say that the row is far too small, or a price wrong.
-const MOST: i64 = 100_000;
+pub(super) const MOST: i64 = 100_000;
 /// The least common multiple of 1 to 32: a volume counted in parts of it is spread evenly over up to 32 rows without a remainder.
 const EVEN: u128 = 144_403_552_893_600;
 /// Volume is exact to this part of a unit.
@@ -141,7 +141,7 @@ fn in_units(hundred_millionths: u128) -> f64 {
     }
 }
 
-fn hundred_millionths(volume: f64) -> Result<u128> {
+pub(super) fn hundred_millionths(volume: f64) -> Result<u128> {
     if !(0.0..=MOST_VOLUME).contains(&volume) {
         return Err(too_large());
     }

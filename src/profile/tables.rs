@@ -113,8 +113,8 @@ pub async fn exchange(
     Err(contended(symbol, year))
 }
 
-/// Makes the current table anew from `rows`, whatever stands there: for a table that is damaged or lost. The history is not
-/// touched.
+/// Makes the current table anew: `computed` rows, and where there is none what the history has of the old archive. For a
+/// table that is damaged, lost or in doubt; the history is read and not touched, and one that cannot be read is an error.
 ///
 /// # Errors
 /// As [`put`].
@@ -122,12 +122,25 @@ pub async fn rebuild(
     store: &Store,
     symbol: &Symbol,
     year: i32,
-    rows: &[SessionRecord],
+    computed: Vec<SessionRecord>,
     now: DateTime<Utc>,
-) -> Result<Published> {
-    catalog::add(store, CURRENT.name, symbol, year).await?;
-    let before = before(store, &PartitionId::year(CURRENT.name, symbol, year)).await?;
-    publish_table(store, &CURRENT, &before, symbol, year, rows, now).await
+) -> Result<Option<Published>> {
+    for _ in 0..ATTEMPTS {
+        let before = before(store, &PartitionId::year(CURRENT.name, symbol, year)).await?;
+        let Some(history) = standing(store, &HISTORY, symbol, year).await? else { continue };
+        let originals = history.records.iter().filter(|record| !record.is_computed()).cloned();
+        let incoming = originals.chain(computed.iter().cloned()).collect();
+        let merged = merge(Vec::new(), history.records.clone(), incoming, &[]);
+        if merged.current.is_empty() && before.data.is_none() && before.manifest.is_none() {
+            return Ok(None);
+        }
+        catalog::add(store, CURRENT.name, symbol, year).await?;
+        match publish_table(store, &CURRENT, &before, symbol, year, &merged.current, now).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => {}
+            published => return published.map(Some),
+        }
+    }
+    Err(contended(symbol, year))
 }
 
 /// Takes every row that was brought in from the old archive out of both tables; gives how many sessions had one. The current table

@@ -16,6 +16,7 @@ mod lake;
 mod layout_doc;
 mod mistakes;
 mod pitlake_binary;
+mod profile;
 mod prove;
 mod pull;
 mod quality;

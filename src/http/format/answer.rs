@@ -113,6 +113,23 @@ pub async fn respond(answer: Answer, format: Format, encoding: Encoding) -> Resu
     Ok(response)
 }
 
+/// A small answer that is no list of rows: the whole body at once, compressed as the caller wants it.
+///
+/// # Errors
+/// `Internal` when it cannot be compressed.
+pub fn document(content_type: &'static str, body: Vec<u8>, encoding: Encoding) -> Result<Response> {
+    let mut encoder = Encoder::new(encoding)?;
+    let mut encoded = encoder.encode(body)?;
+    encoded.append(&mut encoder.finish()?);
+    let mut response = Response::new(Body::from(encoded));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if encoding != Encoding::Identity {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
+    }
+    Ok(response)
+}
+
 fn style(format: Format) -> Option<Style> {
     match format {
         Format::Json => Some(Style::Json),

@@ -14,7 +14,7 @@ mod text;
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-pub use answer::{Answer, Rows, Slice, respond};
+pub use answer::{Answer, Rows, Slice, document, respond};
 pub use encoding::Encoding;
 pub use one_line::rows_on_one_line;
 

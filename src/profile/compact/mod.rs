@@ -4,8 +4,10 @@
 
 mod make;
 mod plan;
+mod step;
 mod year;
 
 pub use make::{Made, of_day};
 pub use plan::{Due, Why, plan};
+pub use step::{Profiles, bring, catalog, every_year, remake};
 pub use year::{Computed, Refused, Which, Year};

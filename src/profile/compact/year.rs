@@ -28,8 +28,8 @@ const AT_ONCE: usize = 8;
 pub enum Which {
     /// What compaction does by itself.
     Compaction,
-    /// Computed profiles that are out of date, from one date to another.
-    Stale(TradingDate, TradingDate),
+    /// Computed profiles that are out of date, from one date to another, both inclusive.
+    Stale(Option<TradingDate>, Option<TradingDate>),
     /// Every date with bars, whatever stands there: for repair.
     All,
 }
@@ -75,7 +75,11 @@ impl Year<'_> {
         let mut due = plan(&bars.days, &tables.current, &self.settings.fingerprint_with(self.instrument));
         due.retain(|due| match which {
             Which::Compaction => due.why.is_for_compaction(),
-            Which::Stale(start, end) => due.why.is_stale() && start <= due.date && due.date <= end,
+            Which::Stale(start, end) => {
+                due.why.is_stale()
+                    && start.is_none_or(|start| start <= due.date)
+                    && end.is_none_or(|end| due.date <= end)
+            }
             Which::All => true,
         });
         Ok((due, tables))
@@ -94,11 +98,9 @@ impl Year<'_> {
     /// # Errors
     /// Those of the store; `Corrupt` when a day's bars cannot be read.
     pub async fn compute(&self, due: &[Due], tables: &YearTables) -> Result<Computed> {
-        let days: Vec<(TradingDate, Vec<Made>)> = stream::iter(due.iter().map(|due| due.date))
-            .map(|date| self.day(date))
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
+        let dates: Vec<TradingDate> = due.iter().map(|due| due.date).collect();
+        let days: Vec<(TradingDate, Vec<Made>)> =
+            stream::iter(dates).map(|date| self.day(date)).buffered(AT_ONCE).try_collect().await?;
         let mut computed = Computed::default();
         for (date, sessions) in days {
             for made in sessions {

@@ -11,11 +11,12 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
-use pitlake::greeks::compact::{CompactOptions, Compactor, Selection};
+use pitlake::greeks::compact::Greeks;
 use pitlake::greeks::ingest::ingest;
 use pitlake::greeks::live::LiveOptions;
 use pitlake::greeks::verify::verify;
 use pitlake::lake::cache::{Cache, CacheOptions};
+use pitlake::lake::compact::{CompactOptions, Compactor, Selection};
 use pitlake::lake::head::Partitions;
 use pitlake::lake::row_groups::RowGroups;
 use pitlake::lake::store::{PutWhen, Store};
@@ -240,7 +241,7 @@ impl World {
 
     fn compactor_of(&self, store: Store) -> Compactor {
         let options = CompactOptions::default();
-        Compactor { store, instruments: Arc::clone(&self.instruments), clock: self.clock(), options }
+        Compactor::new(Arc::new(Greeks), store, Arc::clone(&self.instruments), self.clock(), options)
     }
 
     async fn ends_as_in_peace(&self, story: &Story) -> Result<(), Broken> {

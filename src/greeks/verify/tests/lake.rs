@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::super::*;
-use crate::greeks::compact::{self, CompactOptions, Compactor};
+use crate::greeks::compact::Greeks;
 use crate::greeks::generate::{Settings, generate};
 use crate::greeks::ingest::ingest;
+use crate::lake::compact::{self, CompactOptions, Compactor};
 use crate::lake::dataset::Dataset;
 use crate::lake::manifest::Manifest;
 use crate::lake::partition;
@@ -52,12 +53,9 @@ impl Lake {
     }
 
     pub(super) async fn compact(&self) {
-        let compactor = Compactor {
-            store: self.store.clone(),
-            instruments: Arc::clone(&self.instruments),
-            clock: Arc::clone(&self.clock),
-            options: CompactOptions::default(),
-        };
+        let (instruments, clock) = (Arc::clone(&self.instruments), Arc::clone(&self.clock));
+        let compactor =
+            Compactor::new(Arc::new(Greeks), self.store.clone(), instruments, clock, CompactOptions::default());
         let days = compactor.plan(&compact::Selection::default()).await.unwrap();
         compactor.run(&days, &|_| {}).await.into_iter().for_each(|outcome| drop(outcome.unwrap()));
     }

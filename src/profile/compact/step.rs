@@ -1,0 +1,130 @@
+//! Profiles as what is made of a year's bars once they are published, and of all years at once.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::year::{Refused, Which, Year};
+use crate::bars::record::BARS;
+use crate::lake::catalog::Catalog;
+use crate::lake::compact::{Scope, Selection, YearStep, YearTask};
+use crate::lake::dataset::Dataset;
+use crate::lake::publish::Published;
+use crate::lake::store::Store;
+use crate::market::{Instruments, Symbol};
+use crate::profile::settings::Settings;
+use crate::profile::tables;
+use crate::{Error, ErrorKind, Result};
+
+/// What compaction of bars does next. What it writes is named in the catalogs by [`tables`] itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Profiles;
+
+impl YearStep for Profiles {
+    fn datasets(&self) -> &'static [&'static Dataset] {
+        &[]
+    }
+
+    fn year<'a>(&'a self, task: YearTask<'a>) -> BoxFuture<'a, Result<Vec<Published>>> {
+        async move {
+            let YearTask { store, instruments, symbol, year, now, .. } = task;
+            if task.scope == Scope::All {
+                remake(store, instruments, (symbol, year), now).await
+            } else {
+                bring(store, instruments, (symbol, year), now).await
+            }
+        }
+        .boxed()
+    }
+}
+
+/// Computes what compaction is to compute of a year, and publishes it.
+///
+/// # Errors
+/// Those of the store; `Corrupt` for damaged bars or tables. Sessions that the bars allow no profile of are told to the log.
+pub async fn bring(
+    store: &Store,
+    instruments: &Instruments,
+    (symbol, year): (&Symbol, i32),
+    now: DateTime<Utc>,
+) -> Result<Vec<Published>> {
+    let Some(instrument) = instruments.get(symbol) else { return Err(unknown(symbol)) };
+    let settings = Arc::new(Settings::load(store).await?);
+    let of_year = Year { store, instrument, settings: &settings, year };
+    let (due, tables) = of_year.due(Which::Compaction).await?;
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    let computed = of_year.compute(&due, &tables).await?;
+    computed.refused.iter().for_each(|refused| tell(symbol, refused));
+    of_year.put(computed, now).await.map(|(_, published)| published)
+}
+
+/// Makes the current table anew from all bars of the year and from what the history keeps of the old archive, whatever stands
+/// there. The history is not touched.
+///
+/// # Errors
+/// As [`bring`].
+pub async fn remake(
+    store: &Store,
+    instruments: &Instruments,
+    (symbol, year): (&Symbol, i32),
+    now: DateTime<Utc>,
+) -> Result<Vec<Published>> {
+    let Some(instrument) = instruments.get(symbol) else { return Err(unknown(symbol)) };
+    let settings = Arc::new(Settings::load(store).await?);
+    let of_year = Year { store, instrument, settings: &settings, year };
+    let (due, none) = of_year.due(Which::All).await?;
+    let computed = of_year.compute(&due, &none).await?;
+    computed.refused.iter().for_each(|refused| tell(symbol, refused));
+    tables::rebuild(store, symbol, year, computed.records, now).await.map(|published| published.into_iter().collect())
+}
+
+/// Every year of bars that the selection admits, one after the other.
+///
+/// # Errors
+/// Those of the store while the list of symbols is read; what fails of one year does not stop the others.
+pub async fn every_year(
+    store: &Store,
+    instruments: &Instruments,
+    selection: &Selection,
+    now: DateTime<Utc>,
+) -> Result<Vec<Result<Vec<Published>>>> {
+    let catalog = catalog(store).await?;
+    let mut all = Vec::new();
+    for (symbol, years) in &catalog.symbols {
+        let wanted = |year: &&i32| {
+            selection.symbol.as_ref().is_none_or(|wanted| wanted == symbol)
+                && selection.date.is_none_or(|date| date.year() == **year)
+                && selection.since.is_none_or(|since| since.year() <= **year)
+        };
+        for year in years.iter().filter(wanted) {
+            let brought = bring(store, instruments, (symbol, *year), now).await;
+            all.push(brought.map_err(|error| error.while_doing(format_args!("profiles of {symbol} {year}"))));
+        }
+    }
+    Ok(all)
+}
+
+/// The symbols and years of bars; empty when there are none.
+///
+/// # Errors
+/// Those of the store, `Corrupt` when it is damaged.
+pub async fn catalog(store: &Store) -> Result<Catalog> {
+    let key = Catalog::key(BARS);
+    match store.get(&key).await {
+        Ok(object) => Catalog::parse(&object.bytes, &key),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Catalog::default()),
+        Err(error) => Err(error),
+    }
+}
+
+fn unknown(symbol: &Symbol) -> Error {
+    Error::invalid(format!("{symbol} is not known any more; add it to _config/instruments.toml and run it again"))
+}
+
+fn tell(symbol: &Symbol, refused: &Refused) {
+    tracing::warn!(%symbol, date = %refused.date, session = %refused.session, error = %refused.error, "no profile");
+}
