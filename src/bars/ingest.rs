@@ -15,7 +15,7 @@ use super::capture::clock_change::{self, Occurrence, occurrences};
 use super::capture::document::{self, TimeTexts, print_fields};
 use super::capture::time::Told;
 use super::capture::values::{Rules, Texts, read};
-use super::input::{self, Cells, Named, Role, TakeRow};
+use super::input::{self, Cells, Named, Place, Role, TakeRow};
 use super::reading::{self, Reading, Stamp, VolumeKind};
 use super::record::BARS;
 use super::{spacing, stamping};
@@ -80,13 +80,15 @@ pub async fn ingest(
 
 /// A row that was read.
 struct Row {
-    place: String,
+    place: Place,
     told: Option<Told>,
     /// As the row itself says; 0 when it does not.
     minutes: u16,
     /// What is kept of it, in [`Rows::texts`]: its fields, or the source's text when it is refused.
     text: std::ops::Range<usize>,
     refusal: Option<Box<Refusal>>,
+    /// Whether its text is that of its fields: it was good until its time had to be placed.
+    is_read: bool,
 }
 
 /// The rows of a file, in its order.
@@ -105,7 +107,7 @@ impl TakeRow for Rows<'_> {
         self.has = has;
     }
 
-    fn row(&mut self, place: &dyn Fn() -> String, cells: &Cells<'_>, text: &dyn Fn() -> Vec<u8>) -> Result<()> {
+    fn row(&mut self, place: Place, cells: &Cells<'_>, text: &dyn Fn() -> Vec<u8>) -> Result<()> {
         self.one_symbol(cells[Role::Symbol as usize])?;
         let times = if self.has[Role::Timestamp as usize] {
             TimeTexts::One(cells[Role::Timestamp as usize])
@@ -127,20 +129,21 @@ impl TakeRow for Rows<'_> {
             (Ok(_), Err(refusal)) => (0, Some(refusal)),
             (Ok(_), Ok(minutes)) => (minutes, read(&values, self.declared.volume, &self.rules).err()),
         };
+        let is_read = refusal.is_none();
         match refusal {
             None => print_fields(times, &values, &mut self.texts),
             Some(_) => self.texts.extend_from_slice(&text()),
         }
         let text = start..self.texts.len();
-        self.rows.push(Row { place: place(), told: told.ok(), minutes, text, refusal: refusal.map(Box::new) });
+        self.rows.push(Row { place, told: told.ok(), minutes, text, refusal: refusal.map(Box::new), is_read });
         Ok(())
     }
 
-    fn torn(&mut self, place: String, refusal: Refusal, text: &[u8]) {
+    fn torn(&mut self, place: Place, refusal: Refusal, text: &[u8]) {
         let start = self.texts.len();
         self.texts.extend_from_slice(text);
         let text = start..self.texts.len();
-        self.rows.push(Row { place, told: None, minutes: 0, text, refusal: Some(Box::new(refusal)) });
+        self.rows.push(Row { place, told: None, minutes: 0, text, refusal: Some(Box::new(refusal)), is_read: false });
     }
 }
 
@@ -290,8 +293,13 @@ impl<'a> Rows<'a> {
             near = placed.map(|placed| placed.date).or(near);
             let Some(refusal) = &row.refusal else { continue };
             let home = near.map(|date| (&self.instrument.symbol, date));
-            let note = refusal.note(row.place.clone(), placed.map(|placed| instant(placed.start_minute)));
-            writer.refuse(home, received_at, note, &self.texts[row.text.clone()])?;
+            let note = refusal.note(row.place.to_string(), placed.map(|placed| instant(placed.start_minute)));
+            let text = &self.texts[row.text.clone()];
+            if row.is_read {
+                writer.refuse(home, received_at, note, &[b"{", text, b"}"].concat())?;
+            } else {
+                writer.refuse(home, received_at, note, text)?;
+            }
         }
         Ok(())
     }

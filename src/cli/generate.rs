@@ -1,5 +1,5 @@
-//! `pitlake generate`: writes synthetic captures of exposures to a file or to standard output. The dispatcher of the command
-//! line calls it; nothing is decided here but where the bytes go and how they are packed.
+//! `pitlake generate`: writes synthetic exposures to a file or to standard output, and leaves bars to [`generate_bars`]. The
+//! dispatcher of the command line calls it; nothing is decided here but where the bytes go and how they are packed.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -99,6 +99,7 @@ impl Server {
             .merge(files::router(&DATASETS))
             .merge(crate::greeks::routes::router(live.clone()))
             .merge(crate::profile::routes::router())
+            .merge(crate::bars::routes::router())
             .split_for_parts();
         let in_process = rooms
             .clone()

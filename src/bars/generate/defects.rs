@@ -105,6 +105,7 @@ pub(super) fn plant(day: &GeneratedDay, instrument: &Instrument, seed: u64) -> (
         let bar = BarRow { start_minute: saturday, ..records[0].bar };
         extra.push((0, Record { bar, spoilt: None }));
         truth.note("closed_day", &bar, 1);
+        truth.note("outside_session", &bar, 1);
         truth.rows += 1;
         truth.rows_in += 1;
     }

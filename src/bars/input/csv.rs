@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use ::csv::{ByteRecord, ReaderBuilder, Trim};
 
 use super::columns::{Columns, Named, Role};
-use super::{Cells, TakeRow, unreadable};
+use super::{Cells, Place, TakeRow, unreadable};
 use crate::bars::capture::Refusal;
 use crate::bars::reading::VolumeKind;
 use crate::{Error, Result};
@@ -47,7 +47,7 @@ pub fn read(
             }
         };
         row += 1;
-        take(&record, known, *width, &|| format!("row {row}, line {line}"), mark, taker)?;
+        take(&record, known, *width, Place { what: "row", number: row, line }, mark, taker)?;
         if row % TOLD_EVERY == 0 {
             progress(source.position().byte());
         }
@@ -91,7 +91,7 @@ fn take(
     record: &ByteRecord,
     columns: &Columns,
     width: usize,
-    place: &dyn Fn() -> String,
+    place: Place,
     mark: u8,
     taker: &mut dyn TakeRow,
 ) -> Result<()> {
@@ -99,7 +99,7 @@ fn take(
     let beyond = record.iter().skip(width).any(|cell| !cell.is_empty());
     if beyond || record.len() < width.min(columns.places().into_iter().flatten().max().map_or(0, |last| last + 1)) {
         let reason = format!("the row has {} cells and the first one has {width}", record.len());
-        taker.torn(place(), Refusal::new("row_length", None, reason), &text());
+        taker.torn(place, Refusal::new("row_length", None, reason), &text());
         return Ok(());
     }
     let mut cells: Cells<'_> = [None; Role::COUNT];
@@ -108,7 +108,7 @@ fn take(
         match std::str::from_utf8(bytes) {
             Ok(text) => *cell = Some(text),
             Err(_) => {
-                taker.torn(place(), Refusal::new("not_utf8", None, "the row is not UTF-8"), &text());
+                taker.torn(place, Refusal::new("not_utf8", None, "the row is not UTF-8"), &text());
                 return Ok(());
             }
         }

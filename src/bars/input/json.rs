@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::columns::{Columns, Named, Role};
-use super::{Cells, TakeRow, unreadable};
+use super::{Cells, Place, TakeRow, unreadable};
 use crate::bars::capture::Refusal;
 use crate::bars::reading::VolumeKind;
 use crate::{Error, Result};
@@ -95,10 +95,9 @@ struct Objects<'a> {
 impl Objects<'_> {
     fn take(&mut self, object: &[u8], line: Option<u64>, taker: &mut dyn TakeRow) -> Result<()> {
         self.row += 1;
-        let row = self.row;
-        let place = || line.map_or_else(|| format!("object {row}"), |line| format!("object {row}, line {line}"));
+        let place = Place { what: "object", number: self.row, line: line.unwrap_or(0) };
         let refuse = |taker: &mut dyn TakeRow, code, reason: String| {
-            taker.torn(place(), Refusal::new(code, None, reason), object);
+            taker.torn(place, Refusal::new(code, None, reason), object);
             Ok(())
         };
         let members: Members<'_> = match serde_json::from_slice(object) {
@@ -134,7 +133,7 @@ impl Objects<'_> {
         }
         let mut cells: Cells<'_> = [None; Role::COUNT];
         cells.iter_mut().zip(&texts).for_each(|(cell, text)| *cell = text.as_deref());
-        taker.row(&place, &cells, &|| object.to_vec())
+        taker.row(place, &cells, &|| object.to_vec())
     }
 }
 

@@ -6,6 +6,7 @@ mod csv;
 mod json;
 mod parquet;
 
+use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 
 pub use columns::{Named, Role};
@@ -20,6 +21,23 @@ const PARQUET: &[u8] = b"PAR1";
 /// What a row says, by [`Role`].
 pub type Cells<'a> = [Option<&'a str>; Role::COUNT];
 
+/// Where a row stands in its file, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// What rows are called there.
+    what: &'static str,
+    number: u64,
+    /// 0 where there are no lines.
+    line: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.what, self.number)?;
+        if self.line > 0 { write!(f, ", line {}", self.line) } else { Ok(()) }
+    }
+}
+
 /// Takes the rows of a file in their order.
 pub trait TakeRow {
     /// Told once, before the first row: which roles the file has columns for.
@@ -29,10 +47,10 @@ pub trait TakeRow {
     ///
     /// # Errors
     /// When the file as a whole cannot be taken.
-    fn row(&mut self, place: &dyn Fn() -> String, cells: &Cells<'_>, text: &dyn Fn() -> Vec<u8>) -> Result<()>;
+    fn row(&mut self, place: Place, cells: &Cells<'_>, text: &dyn Fn() -> Vec<u8>) -> Result<()>;
 
     /// A row that cannot be told apart into cells.
-    fn torn(&mut self, place: String, refusal: Refusal, text: &[u8]);
+    fn torn(&mut self, place: Place, refusal: Refusal, text: &[u8]);
 }
 
 /// Reads all of `input`, which is not compressed any more.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
 
 use super::columns::{Columns, Named, Role};
-use super::{Cells, TakeRow, unreadable};
+use super::{Cells, Place, TakeRow, unreadable};
 use crate::bars::reading::VolumeKind;
 use crate::{Error, Result};
 
@@ -53,14 +53,14 @@ fn take(batch: &RecordBatch, columns: &Columns, row: &mut u64, taker: &mut dyn T
     let texts: Vec<Option<Vec<Option<String>>>> = columns.places().into_iter().map(column).collect::<Result<_>>()?;
     for at in 0..batch.num_rows() {
         *row += 1;
-        let number = *row;
+        let place = Place { what: "row", number: *row, line: 0 };
         let mut cells: Cells<'_> = [None; Role::COUNT];
         cells
             .iter_mut()
             .zip(&texts)
             .for_each(|(cell, texts)| *cell = texts.as_ref().and_then(|texts| texts[at].as_deref()));
         let text = || cells.iter().map(|cell| cell.unwrap_or_default()).collect::<Vec<_>>().join(",").into_bytes();
-        taker.row(&|| format!("row {number}"), &cells, &text)?;
+        taker.row(place, &cells, &text)?;
     }
     Ok(())
 }
