@@ -20,6 +20,9 @@ use crate::lake::year_index::{DayEntry, YearIndex};
 use crate::market::{Symbol, TradingDate};
 use crate::{Error, ErrorKind, Result};
 
+/// Datasets of captures that no partition is ever made from: the originals of what was brought in from elsewhere.
+const KEPT_FOR_THEMSELVES: [&str; 1] = ["legacy_tpo"];
+
 /// Days in memory at once; a full one takes about 60 MB.
 const DAYS_AT_ONCE: usize = 3;
 /// Manifests of a year fetched at once.
@@ -197,7 +200,8 @@ impl Walk<'_> {
             };
             report.captures += 1;
             report.bytes += bytes.len() as u64;
-            if judged && !named.contains(&(dataset.clone(), id.clone())) {
+            let is_for_partitions = !KEPT_FOR_THEMSELVES.contains(&dataset.as_str());
+            if judged && is_for_partitions && !named.contains(&(dataset.clone(), id.clone())) {
                 let detail = format!("no partition of {symbol} {date} was made from it");
                 report.findings.push(Finding::new(Code::NotCompacted, key.clone(), detail));
             }
