@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use chrono_tz::Tz;
 use serde::Serialize;
 
 use crate::market::{Instrument, Instruments, SessionKind, TradingDate};
@@ -19,6 +20,9 @@ pub struct CalendarArgs {
     /// Last date, included
     #[arg(long)]
     pub end: TradingDate,
+    /// Which hours: rth, overnight or full; default the instrument's own
+    #[arg(long, value_name = "SESSION")]
+    pub session: Option<SessionKind>,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -36,6 +40,9 @@ struct Day {
     early_close: bool,
     early_close_reason: Option<&'static str>,
     closed: Option<String>,
+    /// The opening on the exchange's wall clock, where it is on the evening before `date`; for people only.
+    #[serde(skip)]
+    evening_before: Option<DateTime<Tz>>,
 }
 
 /// Prints every date from `start` to `end`. Fails with `NotFound` for a symbol that is not known and with `Invalid` when
@@ -52,10 +59,20 @@ pub fn run(args: &CalendarArgs, instruments: &Instruments, out: &mut dyn Write) 
     if args.end < args.start {
         return Err(Error::invalid(format!("--end {} is before --start {}: swap them", args.end, args.start)));
     }
+    let kind = args.session.unwrap_or(instrument.default_session);
+    if instrument.hours(kind).is_none() {
+        let has: Vec<_> = SessionKind::ALL.into_iter().filter(|&kind| instrument.hours(kind).is_some()).collect();
+        let has: Vec<_> = has.iter().map(|kind| kind.as_str()).collect();
+        return Err(Error::invalid(format!(
+            "{} has no {kind} session: ask for --session {}",
+            instrument.symbol,
+            has.join(" or ")
+        )));
+    }
     let mut date = args.start;
     while date <= args.end {
-        let day = day_of(instrument, date);
-        let written = if args.json { print_json(&day, out) } else { print_line(&day, out) };
+        let day = day_of(instrument, date, kind);
+        let written = if args.json { print_json(&day, out) } else { print_line(&day, instrument, out) };
         match written {
             Ok(()) => date = date.next_day(),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
@@ -65,8 +82,8 @@ pub fn run(args: &CalendarArgs, instruments: &Instruments, out: &mut dyn Write) 
     Ok(())
 }
 
-fn day_of(instrument: &Instrument, date: TradingDate) -> Day {
-    let session = instrument.session(date);
+fn day_of(instrument: &Instrument, date: TradingDate, kind: SessionKind) -> Day {
+    let session = instrument.session_of_kind(date, kind);
     Day {
         date,
         session: session.map(|session| session.kind),
@@ -74,8 +91,11 @@ fn day_of(instrument: &Instrument, date: TradingDate) -> Day {
         close: session.map(|session| rfc3339(session.close)),
         minutes: session.map(|session| session.minutes()),
         early_close: session.is_some_and(|session| session.early_close),
-        early_close_reason: instrument.early_close_because(date),
-        closed: instrument.closed_because(date),
+        early_close_reason: session.and_then(|session| instrument.early_close_because(&session)),
+        closed: instrument.no_session_because(date, kind),
+        evening_before: session
+            .map(|session| session.open.with_timezone(&instrument.time_zone))
+            .filter(|open| open.date_naive() < date.naive()),
     }
 }
 
@@ -88,11 +108,14 @@ fn print_json(day: &Day, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn print_line(day: &Day, out: &mut dyn Write) -> io::Result<()> {
+fn print_line(day: &Day, instrument: &Instrument, out: &mut dyn Write) -> io::Result<()> {
     let weekday = day.date.naive().format("%a");
     write!(out, "{} {weekday}  ", day.date)?;
     if let (Some(session), Some(open), Some(close), Some(minutes)) = (day.session, &day.open, &day.close, day.minutes) {
         write!(out, "{session:<9}  {open}  {close}  {minutes:>4} min")?;
+        if let Some(open) = day.evening_before {
+            write!(out, "  opens {} {}", open.format("%a %H:%M"), instrument.time_zone)?;
+        }
         if day.early_close {
             write!(out, "  early close: {}", day.early_close_reason.unwrap_or("see the exchange's notice"))?;
         }
@@ -109,8 +132,12 @@ mod tests {
     use crate::ErrorKind;
 
     fn print(symbol: &str, start: &str, end: &str, json: bool) -> Result<String> {
-        let args =
-            CalendarArgs { symbol: symbol.into(), start: start.parse().unwrap(), end: end.parse().unwrap(), json };
+        print_session(symbol, start, end, None, json)
+    }
+
+    fn print_session(symbol: &str, start: &str, end: &str, session: Option<SessionKind>, json: bool) -> Result<String> {
+        let (start, end) = (start.parse().unwrap(), end.parse().unwrap());
+        let args = CalendarArgs { symbol: symbol.into(), start, end, session, json };
         let mut out = Vec::new();
         run(&args, &Instruments::builtin(), &mut out)?;
         Ok(String::from_utf8(out).unwrap())
@@ -127,6 +154,27 @@ mod tests {
 2024-07-06 Sat  closed: weekend
 "
         );
+    }
+
+    #[test]
+    fn a_session_that_opens_in_the_evening_says_so() {
+        // Thanksgiving 2024 was Thursday 28 November: Globex halted at 13:00 New York time and reopened at 18:00.
+        assert_eq!(
+            print_session("ES", "2024-11-28", "2024-12-02", Some(SessionKind::Full), false).unwrap(),
+            "\
+2024-11-28 Thu  full       2024-11-27T23:00:00Z  2024-11-28T18:00:00Z  1140 min  opens Wed 18:00 America/New_York  early close: Thanksgiving Day
+2024-11-29 Fri  full       2024-11-28T23:00:00Z  2024-11-29T18:15:00Z  1155 min  opens Thu 18:00 America/New_York  early close: day after Thanksgiving
+2024-11-30 Sat  closed: weekend
+2024-12-01 Sun  closed: weekend
+2024-12-02 Mon  full       2024-12-01T23:00:00Z  2024-12-02T22:00:00Z  1380 min  opens Sun 18:00 America/New_York
+"
+        );
+        let overnight = print_session("ES", "2024-12-02", "2024-12-02", Some(SessionKind::Overnight), true).unwrap();
+        assert!(
+            overnight.contains(r#""session":"overnight","open":"2024-12-01T23:00:00Z","close":"2024-12-02T14:30:00Z""#)
+        );
+        let refused = print_session("SPY", "2024-12-02", "2024-12-02", Some(SessionKind::Full), true).unwrap_err();
+        assert_eq!(refused.detail(), "SPY has no full session: ask for --session rth");
     }
 
     #[test]
@@ -164,7 +212,7 @@ mod tests {
         }
         let (start, end) = ("2025-01-08".parse().unwrap(), "2025-01-09".parse().unwrap());
         for json in [false, true] {
-            let args = CalendarArgs { symbol: "SPY".into(), start, end, json };
+            let args = CalendarArgs { symbol: "SPY".into(), start, end, session: None, json };
             assert!(run(&args, &Instruments::builtin(), &mut Gone).is_ok());
         }
     }

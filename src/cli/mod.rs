@@ -14,6 +14,7 @@ mod generate;
 mod generate_bars;
 mod ingest;
 mod keys;
+mod migrate;
 mod profile;
 mod progress;
 mod prove;
@@ -78,6 +79,8 @@ enum Command {
     Ddl(ddl::DdlArgs),
     /// Make, list and revoke API keys
     Keys(keys::KeysArgs),
+    /// Bring an old archive into the lake, with an account of every record
+    Migrate(migrate::MigrateArgs),
     /// Market profile of what is in a file
     Profile(profile::ProfileArgs),
     /// Trading dates, sessions and holidays of a symbol
@@ -141,6 +144,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
             keys::run(args, &cli.lake.store().await?, clock.as_ref(), &mut out).await?;
             Ok(Outcome::Good)
         }
+        Command::Migrate(args) => migrate::run(&args, &cli.lake, clock, &mut out).await,
         Command::Calendar(args) => {
             calendar::run(&args, instruments_if_any(&cli.lake).await?.as_ref(), &mut out)?;
             Ok(Outcome::Good)

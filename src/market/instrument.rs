@@ -122,7 +122,12 @@ impl Instrument {
 
     /// Why there is no default session on `date`; `None` when there is one.
     pub fn closed_because(&self, date: TradingDate) -> Option<String> {
-        if self.session(date).is_some() {
+        self.no_session_because(date, self.default_session)
+    }
+
+    /// Why there is no session of that kind on `date`; `None` when there is one.
+    pub fn no_session_because(&self, date: TradingDate, kind: SessionKind) -> Option<String> {
+        if self.session_of_kind(date, kind).is_some() {
             return None;
         }
         Some(match self.calendar.day(date) {
@@ -130,16 +135,14 @@ impl Instrument {
             TradingDay::Short { close_minute, reason } => {
                 format!("{reason} (trading ends at {:02}:{:02})", close_minute / 60, close_minute % 60)
             }
-            TradingDay::Regular => format!("no {} session", self.default_session),
+            TradingDay::Regular => format!("no {kind} session"),
         })
     }
 
-    /// Why the default session of `date` ends early; `None` when it does not.
-    pub fn early_close_because(&self, date: TradingDate) -> Option<&'static str> {
-        match self.calendar.day(date) {
-            TradingDay::Short { reason, .. } if self.session(date).is_some_and(|session| session.early_close) => {
-                Some(reason)
-            }
+    /// Why that session ends early; `None` when it does not.
+    pub fn early_close_because(&self, session: &Session) -> Option<&'static str> {
+        match self.calendar.day(session.date) {
+            TradingDay::Short { reason, .. } if session.early_close => Some(reason),
             _ => None,
         }
     }

@@ -39,8 +39,9 @@ fn half_days_end_at_one() {
     let es = ("2024-11-29T14:30:00Z", "2024-11-29T18:15:00Z");
     assert_session("ES", "2024-11-29", SessionKind::Rth, es.0, es.1, 225, true);
     assert_session("ES", "2024-11-28", SessionKind::Full, "2024-11-27T23:00:00Z", "2024-11-28T18:00:00Z", 1140, true);
-    assert_eq!(instrument("SPY").early_close_because(date("2024-11-29")), Some("day after Thanksgiving"));
-    assert_eq!(instrument("SPY").early_close_because(date("2024-11-27")), None);
+    let spy = instrument("SPY");
+    let why = |day: &str| spy.early_close_because(&spy.session(date(day)).unwrap());
+    assert_eq!((why("2024-11-29"), why("2024-11-27")), (Some("day after Thanksgiving"), None));
 }
 
 #[test]

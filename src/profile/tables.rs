@@ -143,6 +143,41 @@ pub async fn rebuild(
     Err(contended(symbol, year))
 }
 
+/// Takes every row that was brought in from the old archive out of both tables; gives how many sessions had one. The current table
+/// goes first: who dies between the two leaves rows in the history, where the next one finds them.
+///
+/// # Errors
+/// As [`put`].
+pub async fn take_back_originals(store: &Store, symbol: &Symbol, year: i32, now: DateTime<Utc>) -> Result<u64> {
+    let mut sessions = std::collections::BTreeSet::new();
+    for dataset in [&CURRENT, &HISTORY] {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            if attempts > ATTEMPTS {
+                return Err(contended(symbol, year));
+            }
+            let Some(table) = standing(store, dataset, symbol, year).await? else { continue };
+            replaceable(&table)?;
+            if owes_record(store, &table, now).await? {
+                continue;
+            }
+            let (computed, originals): (Vec<_>, Vec<_>) =
+                table.records.into_iter().partition(SessionRecord::is_computed);
+            sessions.extend(originals.iter().map(|record| (record.date, record.session)));
+            if originals.is_empty() {
+                break;
+            }
+            match publish_table(store, dataset, &table.before, symbol, year, &computed, now).await {
+                Ok(_) => break,
+                Err(error) if error.kind() == ErrorKind::Conflict => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(sessions.len() as u64)
+}
+
 /// One table with what a publisher has to know of it.
 struct Standing {
     id: PartitionId,

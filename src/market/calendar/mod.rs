@@ -24,7 +24,7 @@ use crate::market::TradingDate;
 use crate::{Error, Result};
 
 /// Raised whenever a rule or a table below changes, because it is part of every instrument's settings fingerprint.
-pub(super) const CALENDARS_VERSION: u32 = 1;
+pub(super) const CALENDARS_VERSION: u32 = 2;
 
 /// What an exchange does on one date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

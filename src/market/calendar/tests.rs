@@ -157,6 +157,9 @@ fn nse_knows_the_moving_feasts_of_its_table_and_its_working_weekends() {
     }
     assert_eq!(on(CalendarId::Nse, "2024-01-26"), TradingDay::Closed("Republic Day"));
     assert_eq!(on(CalendarId::Nse, "2024-11-04"), TradingDay::Regular);
+    // NSE's circular of November 2013: the 14th is a trading day, the 15th (Muharram) is not.
+    assert_eq!(on(CalendarId::Nse, "2013-11-14"), TradingDay::Regular);
+    assert_eq!(on(CalendarId::Nse, "2013-11-15"), TradingDay::Closed("NSE holiday"));
     // The budget of 2025 was on a Saturday.
     assert_eq!(on(CalendarId::Nse, "2025-02-01"), TradingDay::Regular);
     assert_eq!(on(CalendarId::Nse, "2025-02-08"), TradingDay::Closed("weekend"));

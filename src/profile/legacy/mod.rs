@@ -15,6 +15,7 @@ pub mod field;
 pub mod generate;
 pub mod identity;
 pub mod lake_bars;
+pub mod migrate;
 pub mod outline;
 pub mod path_names;
 pub mod pieces;
