@@ -13,9 +13,42 @@ use crate::market::{Instruments, SharedClock};
 use crate::profile;
 use crate::profile::verify::{ProfilesRoom, RemakeProfiles};
 
+/// What a room keeps in the lake.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    pub name: &'static str,
+    pub datasets: &'static [&'static Dataset],
+    /// Its datasets of captures, those among them that nothing is made from day by day.
+    pub captures: &'static [&'static str],
+    /// The calculation that compaction would use today.
+    pub calculation: &'static str,
+}
+
+/// Every room that keeps something.
+pub static ROOMS: [Room; 3] = [
+    Room {
+        name: "greeks",
+        datasets: &greeks::DATASETS,
+        captures: &[greeks::record::GREEKS, greeks::record::CHAINS],
+        calculation: greeks::record::CALCULATION,
+    },
+    Room {
+        name: "bars",
+        datasets: &bars::DATASETS,
+        captures: &[bars::record::BARS],
+        calculation: bars::record::CALCULATION,
+    },
+    Room {
+        name: "profiles",
+        datasets: &profile::DATASETS,
+        captures: &[profile::record::LEGACY_TPO],
+        calculation: profile::record::CALCULATION,
+    },
+];
+
 /// Every dataset of the lake.
 pub static DATASETS: LazyLock<Vec<&'static Dataset>> =
-    LazyLock::new(|| [&greeks::DATASETS[..], &bars::DATASETS[..], &profile::DATASETS[..]].concat());
+    LazyLock::new(|| ROOMS.iter().flat_map(|room| room.datasets).copied().collect());
 
 /// What `pitlake compact` knows, in the order in which it is done.
 pub static COMPACTED: [Compacted; 2] = [
@@ -63,20 +96,20 @@ impl Compacted {
 
 /// What `pitlake verify` knows: each room's checks, and what makes its days and years again.
 pub fn tenants(store: &Store, instruments: &Arc<Instruments>, clock: &SharedClock) -> Vec<Tenant> {
-    let tenant = |name, datasets, checks: Arc<dyn verify::Room>, compacted: &Compacted| {
+    let tenant = |room: &Room, compacted: &Compacted, checks: Arc<dyn verify::Room>| {
         let compactor = compacted.compactor(store, instruments, clock, CompactOptions::default());
-        let claim = Claim { datasets, sources: compactor.recipe.sources() };
-        Tenant { name, claim, checks, remake: Arc::new(compactor) }
+        let claim = Claim { datasets: room.datasets, sources: compactor.recipe.sources() };
+        Tenant { name: room.name, claim, checks, remake: Arc::new(compactor) }
     };
     let table = || Arc::clone(instruments);
-    let [greeks, bars] = &COMPACTED;
+    let ([of_greeks, of_bars, of_profiles], [greeks, bars]) = (&ROOMS, &COMPACTED);
     let profiles = RemakeProfiles { store: store.clone(), instruments: table(), clock: Arc::clone(clock) };
     vec![
-        tenant("greeks", &greeks::DATASETS[..], Arc::new(greeks::verify::GreeksRoom { instruments: table() }), greeks),
-        tenant("bars", &bars::DATASETS[..], Arc::new(bars::verify::BarsRoom { instruments: table() }), bars),
+        tenant(of_greeks, greeks, Arc::new(greeks::verify::GreeksRoom { instruments: table() })),
+        tenant(of_bars, bars, Arc::new(bars::verify::BarsRoom { instruments: table() })),
         Tenant {
-            name: "profiles",
-            claim: Claim { datasets: &profile::DATASETS, sources: &[] },
+            name: of_profiles.name,
+            claim: Claim { datasets: of_profiles.datasets, sources: &[] },
             checks: Arc::new(ProfilesRoom),
             remake: Arc::new(profiles),
         },
