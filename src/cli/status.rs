@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::exit::wrong_usage;
 use super::line;
-use crate::greeks::record::{CALCULATION, CHAINS, GREEKS};
 use crate::lake::dataset::{Cut, Dataset};
 use crate::lake::instruments;
 use crate::lake::status::{self, Asked, Captures, Holding, Lag, Stored};
 use crate::lake::store::Store;
 use crate::market::{Clock, Instruments, Symbol};
 use crate::server::DATASETS;
+use crate::server::rooms::ROOMS;
 use crate::{Error, Result};
 
 /// Months of a strip that are shown without `--all`.
@@ -68,7 +68,7 @@ pub async fn run(args: &StatusArgs, store: &Store, clock: &dyn Clock, out: &mut 
     let instruments = instruments::load(store).await?;
     let symbol = args.symbol.as_deref().map(|name| symbol(name, &instruments)).transpose()?;
     let now = clock.now();
-    let asked = Asked { datasets, symbol: symbol.clone(), instruments: &instruments, now, calculation: CALCULATION };
+    let asked = Asked { datasets, symbol: symbol.clone(), instruments: &instruments, now };
     let datasets = status::read(store, &asked).await?;
     let nothing = datasets.iter().all(|stored| stored.symbols.is_empty());
     if let (Some(symbol), true) = (&symbol, nothing)
@@ -81,7 +81,7 @@ pub async fn run(args: &StatusArgs, store: &Store, clock: &dyn Clock, out: &mut 
     let mut captures = None;
     if args.captures {
         let mut counted = Vec::new();
-        for dataset in [GREEKS, CHAINS] {
+        for dataset in ROOMS.iter().flat_map(|room| room.captures) {
             counted.push(status::captures(store, dataset, symbol.as_ref()).await?);
         }
         captures = Some(counted);
@@ -100,14 +100,16 @@ pub async fn run(args: &StatusArgs, store: &Store, clock: &dyn Clock, out: &mut 
         .map_err(super::exit::output_failed)
 }
 
-fn datasets(args: &StatusArgs) -> Result<Vec<&'static Dataset>> {
-    let Some(name) = &args.dataset else { return Ok(DATASETS.to_vec()) };
+/// Each with the calculation that compaction would use today.
+fn datasets(args: &StatusArgs) -> Result<Vec<(&'static Dataset, &'static str)>> {
+    let all = || ROOMS.iter().flat_map(|room| room.datasets.iter().map(|dataset| (*dataset, room.calculation)));
+    let Some(name) = &args.dataset else { return Ok(all().collect()) };
     let names: Vec<&str> = DATASETS.iter().map(|dataset| dataset.name).collect();
-    let found = DATASETS.iter().find(|dataset| dataset.name == name);
+    let found = all().find(|(dataset, _)| dataset.name == name);
     let shown: String = name.chars().take(40).collect();
     let found =
         found.ok_or_else(|| wrong_usage(format!("{shown:?} is not a dataset; choose of {}", names.join(", "))))?;
-    Ok(vec![*found])
+    Ok(vec![found])
 }
 
 fn symbol(name: &str, instruments: &Instruments) -> Result<Symbol> {

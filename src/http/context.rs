@@ -8,7 +8,7 @@ use crate::lake::cache::{Cache, Freshness};
 use crate::lake::head::Partitions;
 use crate::lake::indexes::Indexes;
 use crate::lake::store::Store;
-use crate::market::{Instrument, Instruments, SharedClock, TradingDate};
+use crate::market::{Instrument, Instruments, SessionKind, SharedClock, TradingDate};
 
 use super::problem::{Problem, ProblemType, shortened};
 
@@ -56,9 +56,13 @@ impl Context {
         })
     }
 
-    /// How long what is known of a day may be repeated: the open day changes by the minute.
+    /// How long what is known of a day may be repeated: a day of which any session is open changes by the minute.
     pub fn freshness(&self, instrument: &Instrument, date: TradingDate) -> Freshness {
-        let open = instrument.session(date).is_some_and(|session| session.close > self.clock.now());
+        let mut closes = SessionKind::ALL
+            .into_iter()
+            .filter_map(|kind| instrument.session_of_kind(date, kind))
+            .map(|session| session.close);
+        let open = closes.any(|close| close > self.clock.now());
         if open { Freshness::Open } else { Freshness::Settled }
     }
 

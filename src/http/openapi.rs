@@ -36,6 +36,7 @@ pub const X_API_KEY: &str = "x-api-key";
     tags(
         (name = "lake", description = "What is in the lake and how far to trust it"),
         (name = "greeks", description = "Dealers' greek exposures, in US dollars: a level at a moment, never summed over time"),
+        (name = "bars", description = "Price bars of one minute to one hour, by the instant at which each starts"),
         (name = "capture", description = "Taking in what sources say; answered by `pitlake capture listen`"),
         (name = "server", description = "Health and metrics"),
     )

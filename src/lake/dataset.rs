@@ -1,5 +1,5 @@
 //! What a dataset is: a name, one Arrow schema, one sort order, how its partitions are cut. Rooms declare theirs in
-//! `record.rs`; [`REGISTRY`](crate::greeks::DATASETS) style lists are put together by the server and the command line.
+//! `record.rs`; the server's list of rooms puts them together.
 
 use arrow::datatypes::SchemaRef;
 

@@ -1,8 +1,8 @@
 //! The spine every room stands on: where bytes live and how they become trusted partitions.
 //!
-//! Captures go in through [`journal`] (a server that takes posts writes them down in a [`spool`] first), a room turns
-//! them into rows, [`partition`] writes Parquet, [`publish`] makes it visible atomically with its [`manifest`], [`cache`]
-//! brings files near readers, [`verify`] re-reads everything. [`layout`] spells every path and nobody else does. Nothing
+//! Captures go in through [`journal`] (a server that takes posts writes them down in a [`spool`] first), [`compact`] has a
+//! room's recipe turn them into rows, [`partition`] writes Parquet, [`publish`] makes it visible atomically with its
+//! [`manifest`], [`cache`] brings files near readers, [`verify`] re-reads everything and has each room repair its own. [`layout`] spells every path and nobody else does. Nothing
 //! here knows what a greek or a profile is.
 
 pub mod cache;

@@ -11,9 +11,36 @@ use crate::lake::store::Store;
 use crate::lake::verify::{self, Claim, Tenant};
 use crate::market::{Instruments, SharedClock};
 
+/// What a room keeps in the lake.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    pub name: &'static str,
+    pub datasets: &'static [&'static Dataset],
+    /// Its datasets of captures, those among them that nothing is made from day by day.
+    pub captures: &'static [&'static str],
+    /// The calculation that compaction would use today.
+    pub calculation: &'static str,
+}
+
+/// Every room that keeps something.
+pub static ROOMS: [Room; 2] = [
+    Room {
+        name: "greeks",
+        datasets: &greeks::DATASETS,
+        captures: &[greeks::record::GREEKS, greeks::record::CHAINS],
+        calculation: greeks::record::CALCULATION,
+    },
+    Room {
+        name: "bars",
+        datasets: &bars::DATASETS,
+        captures: &[bars::record::BARS],
+        calculation: bars::record::CALCULATION,
+    },
+];
+
 /// Every dataset of the lake.
 pub static DATASETS: LazyLock<Vec<&'static Dataset>> =
-    LazyLock::new(|| [&greeks::DATASETS[..], &bars::DATASETS[..]].concat());
+    LazyLock::new(|| ROOMS.iter().flat_map(|room| room.datasets).copied().collect());
 
 /// What `pitlake compact` knows, in the order in which it is done.
 pub static COMPACTED: [Compacted; 2] = [
@@ -61,15 +88,15 @@ impl Compacted {
 
 /// What `pitlake verify` knows: each room's checks, and what makes its days and years again.
 pub fn tenants(store: &Store, instruments: &Arc<Instruments>, clock: &SharedClock) -> Vec<Tenant> {
-    let tenant = |name, datasets, checks: Arc<dyn verify::Room>, compacted: &Compacted| {
+    let tenant = |room: &Room, compacted: &Compacted, checks: Arc<dyn verify::Room>| {
         let compactor = compacted.compactor(store, instruments, clock, CompactOptions::default());
-        let claim = Claim { datasets, sources: compactor.recipe.sources() };
-        Tenant { name, claim, checks, remake: Arc::new(compactor) }
+        let claim = Claim { datasets: room.datasets, sources: compactor.recipe.sources() };
+        Tenant { name: room.name, claim, checks, remake: Arc::new(compactor) }
     };
     let table = || Arc::clone(instruments);
-    let [of_greeks, of_bars] = &COMPACTED;
+    let ([greeks, bars], [of_greeks, of_bars]) = (&ROOMS, &COMPACTED);
     vec![
-        tenant("greeks", &greeks::DATASETS, Arc::new(greeks::verify::GreeksRoom { instruments: table() }), of_greeks),
-        tenant("bars", &bars::DATASETS, Arc::new(bars::verify::BarsRoom { instruments: table() }), of_bars),
+        tenant(greeks, of_greeks, Arc::new(greeks::verify::GreeksRoom { instruments: table() })),
+        tenant(bars, of_bars, Arc::new(bars::verify::BarsRoom { instruments: table() })),
     ]
 }

@@ -5,7 +5,7 @@ use crate::lake::{filled, objects_in_folder, said};
 use crate::pitlake_binary::{Lake, Ran, pitlake};
 
 const ENGINES: [&str; 5] = ["duckdb", "athena", "spark", "trino", "clickhouse"];
-const DATASETS: [&str; 3] = ["greeks", "greeks_by_minute", "greeks_by_day"];
+const DATASETS: [&str; 4] = ["greeks", "greeks_by_minute", "greeks_by_day", "bars"];
 
 /// The statements for a lake that nobody could reach from here.
 fn of_bucket(engine: &str, more: &[&str]) -> Ran {
@@ -50,7 +50,7 @@ fn every_engine_gets_every_dataset_and_column() {
             text.matches("CREATE ").count()
                 - text.matches("CREATE PERSISTENT SECRET").count()
                 - text.matches("CREATE SCHEMA").count(),
-            3,
+            4,
             "{engine}"
         );
         for dataset in DATASETS {
@@ -60,7 +60,7 @@ fn every_engine_gets_every_dataset_and_column() {
             assert!(others.map(|other| format!("/{other}/")).all(|other| !only.contains(&other)), "{engine}: {only}");
         }
         if engine != "duckdb" {
-            for dataset in pitlake::greeks::DATASETS {
+            for dataset in pitlake::server::DATASETS.iter() {
                 for field in (dataset.schema)().fields() {
                     has(&text, field.name());
                 }

@@ -20,6 +20,7 @@ mod prove;
 mod pull;
 mod quality;
 mod received;
+mod rooms;
 mod s3_server;
 mod server;
 mod status;

@@ -143,7 +143,7 @@ fn no_file_is_too_long() {
 #[test]
 fn paths_are_spelled_in_one_place() {
     // What a person reads may name a folder in the middle of a sentence; a path begins with it.
-    let begins = ["\"raw/", "\"_manifest", "\"_rejected", "\"greeks/", "\"greeks_by"];
+    let begins = ["\"raw/", "\"_manifest", "\"_rejected", "\"greeks/", "\"greeks_by", "\"bars/", "\"profiles/"];
     let found = lines_elsewhere(&["src/lake/layout.rs", "src/greeks/record.rs"], |line| {
         begins.iter().any(|path| line.contains(path))
             || line.contains("part-0.parquet")

@@ -35,11 +35,14 @@ impl Lag {
         // Without a minute of the session all of it is owed.
         let from = end.or(content.session.as_ref().map(|session| session.open));
         let today = instrument.trading_date_of(now);
+        // Owed is what the dataset counts: for bars all hours of a date, not those of the default session.
+        let kind = content.session.as_ref().and_then(|session| session.kind.parse().ok());
+        let kind = kind.unwrap_or(instrument.default_session);
         let counted = (today.naive() - date.naive()).num_days() <= COUNTED_DAYS;
         let (mut minutes, mut sessions, mut due) = (0, 0, None);
         let mut at = date;
         while counted && at <= today {
-            if let Some(session) = instrument.session(at).filter(|session| session.open <= now) {
+            if let Some(session) = instrument.session_of_kind(at, kind).filter(|session| session.open <= now) {
                 let close = session.close.min(now);
                 let begin = from.map_or(session.open, |from| from.max(session.open));
                 minutes += u64::try_from((close - begin).num_minutes()).unwrap_or(0);

@@ -26,12 +26,11 @@ const AT_ONCE: usize = 8;
 
 /// What to look at, and what it is judged by.
 pub struct Asked<'a> {
-    pub datasets: Vec<&'a Dataset>,
+    /// Each with the calculation that compaction would use today.
+    pub datasets: Vec<(&'a Dataset, &'a str)>,
     pub symbol: Option<Symbol>,
     pub instruments: &'a Instruments,
     pub now: DateTime<Utc>,
-    /// The calculation that compaction would use today.
-    pub calculation: &'a str,
 }
 
 /// One dataset with what is stored of it, by symbol.
@@ -59,7 +58,7 @@ pub struct Captures {
 /// Those of the store; `Corrupt` when a record is damaged.
 pub async fn read(store: &Store, asked: &Asked<'_>) -> Result<Vec<Stored>> {
     let mut all = Vec::new();
-    for dataset in &asked.datasets {
+    for (dataset, calculation) in &asked.datasets {
         let key = Catalog::key(dataset.name);
         let catalog = match store.get(&key).await {
             Ok(object) => Catalog::parse(&object.bytes, &key)?,
@@ -68,7 +67,7 @@ pub async fn read(store: &Store, asked: &Asked<'_>) -> Result<Vec<Stored>> {
         };
         let wanted = catalog.symbols.keys().filter(|symbol| asked.symbol.as_ref().is_none_or(|only| only == *symbol));
         let symbols: Vec<Option<Holding>> = stream::iter(wanted)
-            .map(|symbol| holding(store, asked, dataset, &catalog, symbol))
+            .map(|symbol| holding(store, asked, (dataset, calculation), &catalog, symbol))
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
@@ -80,7 +79,7 @@ pub async fn read(store: &Store, asked: &Asked<'_>) -> Result<Vec<Stored>> {
 async fn holding(
     store: &Store,
     asked: &Asked<'_>,
-    dataset: &Dataset,
+    (dataset, calculation): (&Dataset, &str),
     catalog: &Catalog,
     symbol: &Symbol,
 ) -> Result<Option<Holding>> {
@@ -89,14 +88,14 @@ async fn holding(
         for year in catalog.years(symbol) {
             manifests.extend(found(publish::manifest(store, &PartitionId::year(dataset.name, symbol, year)).await)?);
         }
-        return Ok(Holding::of_years(symbol, &manifests, asked.calculation));
+        return Ok(Holding::of_years(symbol, &manifests, calculation));
     }
     let mut years: Vec<YearIndex> = Vec::new();
     for year in catalog.years(symbol) {
         years.extend(found(year_index::read(store, dataset.name, symbol, year).await)?);
     }
     let instrument = asked.instruments.resolve(symbol.as_str()).map(AsRef::as_ref);
-    let Some(mut holding) = Holding::of_days(symbol, &years, instrument, asked.calculation, asked.now) else {
+    let Some(mut holding) = Holding::of_days(symbol, &years, instrument, calculation, asked.now) else {
         return Ok(None);
     };
     if let (Some(instrument), Some(newest)) = (instrument, years.iter().rev().find_map(|year| year.days.last())) {
