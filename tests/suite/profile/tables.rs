@@ -445,6 +445,6 @@ fn duckdb_reads_the_lists_of_a_session() {
                (SELECT unnest(tpo_structure) AS p FROM profiles WHERE symbol = 'TEST' AND session = 'rth')";
     let told: String = duckdb.query_row(sql, [], |row| row.get(0)).expect(sql);
     assert_eq!(told, "A 100.0 104.0,B 102.0 106.0,C 103.0 105.0");
-    let sql = "SELECT list_max(list_transform(single_prints, x -> x.high)) FROM profiles WHERE session = 'rth'";
+    let sql = "SELECT list_max(list_transform(single_prints, lambda x: x.high)) FROM profiles WHERE session = 'rth'";
     assert_eq!(duckdb.query_row(sql, [], |row| row.get::<_, f64>(0)).expect(sql), 106.0);
 }
