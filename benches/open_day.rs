@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use pitlake::greeks::compact::{CompactOptions, Compactor, Follower, Selection};
+use pitlake::greeks::compact::Greeks;
 use pitlake::greeks::generate::{Settings, generate};
+use pitlake::lake::compact::{CompactOptions, Compactor, Follower, Selection};
 use pitlake::lake::journal::Writer;
 use pitlake::lake::store::{Store, StoreOptions};
 use pitlake::market::{Clock, FixedClock, Instruments, SharedClock, Symbol, TradingDate};
@@ -40,7 +41,7 @@ async fn measure() -> Result<()> {
     let clock = Arc::new(FixedClock::new(opening));
     let shared: SharedClock = Arc::clone(&clock) as SharedClock;
     let options = CompactOptions::default();
-    let compactor = Compactor { store: store.clone(), instruments, clock: shared, options };
+    let compactor = Compactor::new(Arc::new(Greeks), store.clone(), instruments, shared, options);
     let mut follower = Follower::new(compactor, Selection::default());
     println!("| minute | captures | rows | round |\n|---|---|---|---|");
     for (at, documents) in lines.chunks(EXPIRATIONS).enumerate() {

@@ -10,13 +10,14 @@ use arrow::datatypes::{Date32Type, Float64Type};
 use axum::response::Response;
 use criterion::{Criterion, Throughput};
 use futures::TryStreamExt;
-use pitlake::greeks::compact::{CompactOptions, Compactor, Selection};
+use pitlake::greeks::compact::Greeks;
 use pitlake::greeks::generate::{Settings, generate};
 use pitlake::greeks::ingest::ingest;
 use pitlake::greeks::record::GREEKS;
 use pitlake::greeks::select::{Filter, last_minute, select};
 use pitlake::http::format::{Answer, Encoding, Format, Rows, Slice, respond};
 use pitlake::lake::cache::{Cache, CacheOptions, Freshness};
+use pitlake::lake::compact::{CompactOptions, Compactor, Selection};
 use pitlake::lake::head::Partitions;
 use pitlake::lake::layout::PartitionId;
 use pitlake::lake::row_groups::{OpenPartition, RowGroups};
@@ -101,7 +102,7 @@ async fn prepare(folder: &TempDir) -> Result<Partitions> {
     let input = Box::new(std::io::Cursor::new(capture));
     ingest(input, Arc::clone(&instruments), Arc::clone(&clock), &store, Box::new(|_| {})).await?;
     let options = CompactOptions::default();
-    let compactor = Compactor { store: store.clone(), instruments, clock: Arc::clone(&clock), options };
+    let compactor = Compactor::new(Arc::new(Greeks), store.clone(), instruments, Arc::clone(&clock), options);
     let days = compactor.plan(&Selection::default()).await?;
     for outcome in compactor.run(&days, &|_| {}).await {
         outcome?;

@@ -2,11 +2,22 @@
 //!
 //! Bars come in from files by declared rules (whose time zone, which end of the bar is stamped, what volume means), are
 //! checked against tick grid, calendar and each other, and are kept with every finding. A bar is stored by the instant at
-//! which it starts.
+//! which it starts. `docs/bars.md` tells it to users.
 
 pub mod bar;
+pub mod capture;
+pub mod compact;
+pub mod generate;
+pub mod ingest;
+pub mod input;
+pub mod quality;
+pub mod reading;
 pub mod record;
+pub mod routes;
+pub mod spacing;
+pub mod stamping;
 pub mod stored;
+pub mod verify;
 
 pub use bar::Bar;
 pub use record::DATASETS;

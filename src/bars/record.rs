@@ -8,6 +8,7 @@ use arrow::datatypes::{
 };
 
 use super::Bar;
+use crate::lake::compact::is_later_version;
 use crate::lake::dataset::{Cut, Dataset, Packing};
 use crate::market::Grid;
 use crate::{Error, Result};
@@ -22,8 +23,7 @@ const MINUTE_US: i64 = 60_000_000;
 
 /// Whether a calculation of this room is a later one than [`CALCULATION`].
 pub fn is_newer(version: &str) -> bool {
-    let number = |version: &str| version.strip_prefix("bars-").and_then(|number| number.parse::<u32>().ok());
-    number(version) > number(CALCULATION)
+    is_later_version(version, CALCULATION)
 }
 
 /// One row per bar.

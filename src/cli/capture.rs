@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::exit::Outcome;
 use super::serve::stopped;
 use super::settings::LakeArgs;
-use crate::greeks::compact::CompactOptions;
+use crate::lake::compact::CompactOptions;
 use crate::lake::spool::SpoolOptions;
 use crate::market::SharedClock;
 use crate::server::bind;

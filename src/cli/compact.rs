@@ -3,22 +3,24 @@
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use super::exit::Outcome;
 use super::serve::stopped;
 use super::settings::LakeArgs;
 use super::{line, progress};
-use crate::greeks::compact::{CompactOptions, Compactor, Follower, Outcome as Partition, Selection};
+use crate::lake::compact::{self, CompactOptions, Compactor, Follower, Outcome as Partition, Selection};
 use crate::lake::instruments;
 use crate::market::{SharedClock, Symbol, TradingDate};
+use crate::server::rooms::{COMPACTED, Compacted};
 use crate::{Error, Result};
 
 #[derive(Debug, Args)]
 pub struct CompactArgs {
-    /// The dataset to compact [default: all]
-    #[arg(value_enum)]
-    dataset: Option<What>,
+    /// What to compact [default: all]
+    #[arg(value_parser = PossibleValuesParser::new(COMPACTED.iter().map(named)))]
+    dataset: Option<String>,
     /// This symbol only
     #[arg(long)]
     symbol: Option<Symbol>,
@@ -42,30 +44,35 @@ pub struct CompactArgs {
     memory: u64,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum What {
-    /// Strike level, minute sums and day statistics, from greeks and chains
-    Greeks,
+fn named(room: &Compacted) -> PossibleValue {
+    PossibleValue::new(room.name).help(room.about)
 }
 
 pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &mut dyn Write) -> Result<Outcome> {
     let store = lake.store().await?;
     let instruments = instruments::load(&store).await?;
     let options = CompactOptions { memory_bytes: args.memory << 20 };
-    let compactor = Compactor { store, instruments, clock, options };
     let selection = Selection { symbol: args.symbol.clone(), date: args.date, since: args.since };
+    let wanted = COMPACTED.iter().filter(|room| args.dataset.as_ref().is_none_or(|name| name == room.name));
+    let compactors: Vec<Compactor> = wanted.map(|room| room.compactor(&store, &instruments, &clock, options)).collect();
     if args.follow {
-        let root = compactor.store.root().to_owned();
-        return follow(Follower::new(compactor, selection), &root, args, out).await;
+        return follow(compactors, &selection, store.root(), args, out).await;
     }
-    let days = compactor.plan(&selection).await?;
-    let bar = progress::bar(days.len() as u64, "compacting");
+    let mut work = Vec::with_capacity(compactors.len());
+    for compactor in compactors {
+        let days = compactor.plan(&selection).await?;
+        work.push((compactor, days));
+    }
+    let days = work.iter().map(|(_, days)| days.len() as u64).sum();
+    let bar = progress::bar(days, "compacting");
     let plain = !args.json && !std::io::stderr().is_terminal();
     let lines = Mutex::new(Vec::new());
-    let outcomes = compactor
-        .run(&days, &|outcome| {
+    let mut outcomes = Vec::new();
+    for (compactor, days) in &work {
+        let leading = compactor.recipe.days().first().map(|dataset| dataset.name);
+        let told = |outcome: &Result<Partition>| {
             if let Ok(partition) = outcome
-                && partition.dataset == crate::greeks::record::GREEKS
+                && Some(partition.dataset.as_str()) == leading
             {
                 bar.inc(1);
             }
@@ -78,43 +85,51 @@ pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &
             } else if let Ok(mut lines) = lines.lock() {
                 lines.push(told);
             }
-        })
-        .await;
+        };
+        outcomes.extend(compactor.run(days, &told).await);
+    }
     bar.finish_and_clear();
     for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
         eprintln!("pitlake: {}", error.detail());
     }
     let failed = outcomes.iter().any(Result::is_err);
-    let printed = print(&outcomes, args.json, out);
+    let printed = print(&outcomes, args, out);
     // A reader of our output that went away does not make a failed day good.
     if failed { Ok(Outcome::Failed) } else { printed.map(|()| Outcome::Good) }
 }
 
 /// Prints what was written and what failed, round by round, until Ctrl-C, SIGTERM or a reader that went away.
-async fn follow(follower: Follower, root: &str, args: &CompactArgs, out: &mut dyn Write) -> Result<Outcome> {
+async fn follow(
+    compactors: Vec<Compactor>,
+    selection: &Selection,
+    root: &str,
+    args: &CompactArgs,
+    out: &mut dyn Write,
+) -> Result<Outcome> {
     let every = std::time::Duration::from_secs(args.every);
     eprintln!("following the captures of {root}, a round every {} s; Ctrl-C ends it", args.every);
-    let ended = follower
-        .run(every, stopped("stopping"), |outcome| match outcome {
-            Ok(partition) if partition.action != "written" => Ok(()),
-            Ok(partition) if args.json => line(out, &as_json(partition)?),
-            Ok(partition) => line(out, &told(partition)),
-            Err(error) => {
-                eprintln!("pitlake: {}", error.detail());
-                Ok(())
-            }
-        })
-        .await;
-    ended.map(|()| Outcome::Good)
+    // The parsed captures of all rooms together take what one room's might.
+    let shelf = (args.memory << 20) / compactors.len().max(1) as u64;
+    let followers = compactors.into_iter().map(|compactor| Follower::with_shelf(compactor, selection.clone(), shelf));
+    let told = |outcome: &Result<Partition>| match outcome {
+        Ok(partition) if partition.action != "written" => Ok(()),
+        Ok(partition) if args.json => line(out, &as_json(partition)?),
+        Ok(partition) => line(out, &told(partition)),
+        Err(error) => {
+            eprintln!("pitlake: {}", error.detail());
+            Ok(())
+        }
+    };
+    compact::follow(followers.collect(), every, stopped("stopping"), told).await.map(|()| Outcome::Good)
 }
 
 fn as_json(partition: &Partition) -> Result<String> {
     serde_json::to_string(partition).map_err(|error| Error::internal("outcome").caused_by(error))
 }
 
-fn print(outcomes: &[Result<Partition>], json: bool, out: &mut dyn Write) -> Result<()> {
+fn print(outcomes: &[Result<Partition>], args: &CompactArgs, out: &mut dyn Write) -> Result<()> {
     let partitions = || outcomes.iter().flatten();
-    if json {
+    if args.json {
         for partition in partitions() {
             line(out, &as_json(partition)?)?;
         }
@@ -123,7 +138,8 @@ fn print(outcomes: &[Result<Partition>], json: bool, out: &mut dyn Write) -> Res
     let (all, written) = (partitions().count(), partitions().filter(|partition| partition.action == "written").count());
     line(out, &format!("{all} partitions, {written} written, {} as they were", all - written))?;
     if outcomes.is_empty() {
-        line(out, "nothing to compact: no captures match; `pitlake ingest greeks FILE` brings some in")?;
+        let name = args.dataset.as_deref().unwrap_or("greeks");
+        line(out, &format!("nothing to compact: no captures match; `pitlake ingest {name} FILE` brings some in"))?;
     }
     Ok(())
 }

@@ -7,8 +7,9 @@ use clap::Args;
 
 use super::exit::Outcome;
 use super::serve::{Limits, start};
-use crate::greeks::compact::{CompactOptions, Compactor, Selection};
+use crate::greeks::compact::Greeks;
 use crate::greeks::ingest::ingest;
+use crate::lake::compact::{CompactOptions, Compactor, Selection};
 use crate::lake::instruments;
 use crate::lake::store::{Store, StoreOptions};
 use crate::market::SharedClock;
@@ -87,8 +88,8 @@ async fn build(store: &Store, clock: &SharedClock) -> Result<()> {
             counts.captures, counts.rows, counts.duplicates, counts.refused
         );
     }
-    let compactor =
-        Compactor { store: store.clone(), instruments, clock: Arc::clone(clock), options: CompactOptions::default() };
+    let options = CompactOptions::default();
+    let compactor = Compactor::new(Arc::new(Greeks), store.clone(), instruments, Arc::clone(clock), options);
     let days = compactor.plan(&Selection::default()).await?;
     for outcome in compactor.run(&days, &|_| {}).await {
         let partition = outcome?;

@@ -1,5 +1,5 @@
-//! `pitlake generate greeks`: writes synthetic captures to a file or to standard output. The dispatcher of the command
-//! line calls it; nothing is decided here but where the bytes go and how they are packed.
+//! `pitlake generate`: writes synthetic exposures to a file or to standard output, and leaves bars to [`generate_bars`]. The
+//! dispatcher of the command line calls it; nothing is decided here but where the bytes go and how they are packed.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -9,9 +9,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use crate::greeks::generate::{self, Settings, Truth};
+use super::generate_bars::{self, BarsArgs};
+use crate::greeks::generate::{self, Settings};
 use crate::market::{Instruments, TradingDate};
 use crate::{Error, Result};
 
@@ -29,6 +31,8 @@ pub struct GenerateArgs {
 enum GenerateDataset {
     /// Dealer exposures: by default a whole day of SPY, 10 expirations × 300 strikes × 390 minutes
     Greeks(GreeksArgs),
+    /// Price bars of whole sessions, on the tick grid: by default a day of NQ, one-minute
+    Bars(BarsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -86,7 +90,10 @@ impl From<ShapeArg> for generate::Shape {
 /// # Errors
 /// Invalid for arguments that cannot be met, Unavailable when a file cannot be written.
 pub fn run(args: &GenerateArgs, instruments: &Instruments, stdout: &mut dyn Write) -> Result<()> {
-    let GenerateDataset::Greeks(args) = &args.dataset;
+    let args = match &args.dataset {
+        GenerateDataset::Greeks(args) => args,
+        GenerateDataset::Bars(args) => return generate_bars::run(args, instruments, stdout),
+    };
     let settings = Settings {
         symbol: args.symbol.clone(),
         date: args.date,
@@ -135,13 +142,13 @@ pub fn run(args: &GenerateArgs, instruments: &Instruments, stdout: &mut dyn Writ
     Ok(())
 }
 
-fn beside(out: &Path) -> PathBuf {
+pub(super) fn beside(out: &Path) -> PathBuf {
     let mut name = out.as_os_str().to_owned();
     name.push(".truth.json");
     PathBuf::from(name)
 }
 
-fn write_truth(truth: &Truth, out: &mut dyn Write) -> Result<()> {
+pub(super) fn write_truth(truth: &impl Serialize, out: &mut dyn Write) -> Result<()> {
     serde_json::to_writer_pretty(&mut *out, truth)
         .and_then(|()| writeln!(out).map_err(serde_json::Error::io))
         .map_err(|error| Error::unavailable(format!("the truth file could not be written ({error})")).caused_by(error))
@@ -149,7 +156,7 @@ fn write_truth(truth: &Truth, out: &mut dyn Write) -> Result<()> {
 
 /// Lets `fill` write to `path`, packed by its ending. The file appears whole or not at all; anything that is not a
 /// regular file (a pipe, a terminal) is written to directly.
-fn to_file<T>(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
+pub(super) fn to_file<T>(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         let file = File::options().write(true).open(path).map_err(|error| not_written(path, error))?;
         return packed(path, file, fill);
@@ -191,7 +198,7 @@ fn packed<T>(path: &Path, file: impl Write, fill: impl FnOnce(&mut dyn Write) ->
     Ok(value)
 }
 
-fn not_written(path: &Path, error: std::io::Error) -> Error {
+pub(super) fn not_written(path: &Path, error: std::io::Error) -> Error {
     Error::unavailable(format!("{} could not be written ({error}): check the folder and its rights", path.display()))
         .caused_by(error)
 }
@@ -232,6 +239,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::greeks::generate::Truth;
 
     #[derive(Parser)]
     struct Line {

@@ -4,17 +4,21 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 
 use super::exit::Outcome;
 use super::settings::LakeArgs;
 use super::{line, progress};
+use crate::bars::ingest::{Declared, ingest as ingest_bars};
+use crate::bars::input::Named;
+use crate::bars::reading::{Stamp, VolumeKind, minutes};
 use crate::greeks::chain_capture::{ChainDocument, ingest_chain};
 use crate::greeks::chains::{ChainContext, ChainFormat};
 use crate::greeks::formula::{Dealers, Formula, GreeksSource};
-use crate::greeks::ingest::{decompress, ingest};
+use crate::greeks::ingest::ingest;
 use crate::lake::instruments;
-use crate::lake::journal::Counts;
+use crate::lake::journal::{Counts, decompress};
 use crate::lake::store::Store;
 use crate::market::{Instruments, SharedClock, Symbol};
 use crate::{Error, Result};
@@ -34,6 +38,8 @@ enum What {
     Greeks(Files),
     /// Option chains, turned into exposures by the declared formula
     Chains(Chains),
+    /// Price bars of one minute to one hour: CSV, JSON lines or Parquet, plain, .gz or .zst
+    Bars(Bars),
 }
 
 #[derive(Debug, Args)]
@@ -73,6 +79,34 @@ struct Chains {
     greeks: GreeksSource,
 }
 
+#[derive(Debug, Args)]
+struct Bars {
+    #[command(flatten)]
+    files: Files,
+    /// Whose bars they are
+    #[arg(long)]
+    symbol: String,
+    /// Whose clock the times are, where they name no zone themselves: America/New_York, UTC
+    #[arg(long, value_parser = zone)]
+    tz: Option<Tz>,
+    /// Which end of a bar its time is: start or end [default: start]
+    #[arg(long, value_parser = |text: &str| text.parse::<Stamp>().map_err(|error| error.to_string()))]
+    stamp: Option<Stamp>,
+    /// What a bar's volume is: its own (bar), that of the day so far (cumulative), or none
+    #[arg(long, default_value = "bar", value_parser = |text: &str| text.parse::<VolumeKind>().map_err(|error| error.to_string()))]
+    volume: VolumeKind,
+    /// Length of a bar, 1m to 1h [default: told by the spacing]
+    #[arg(long, value_parser = |text: &str| minutes(text).map_err(|error| error.to_string()))]
+    interval: Option<u16>,
+    /// Columns by name or number: timestamp=When,open=2,… [default: told by the usual names]
+    #[arg(long, default_value = "", hide_default_value = true, value_parser = |text: &str| text.parse::<Named>().map_err(|error| error.to_string()))]
+    columns: Named,
+}
+
+pub(super) fn zone(text: &str) -> std::result::Result<Tz, String> {
+    text.parse().map_err(|_| format!("{text:?} is no time zone: write it as in America/New_York, Asia/Kolkata or UTC"))
+}
+
 fn instant(text: &str) -> std::result::Result<DateTime<Utc>, String> {
     DateTime::parse_from_rfc3339(text)
         .map(|time| time.with_timezone(&Utc))
@@ -92,6 +126,7 @@ pub async fn run(args: &IngestArgs, lake: &LakeArgs, clock: SharedClock, out: &m
     let files = match &args.what {
         What::Greeks(files) => files,
         What::Chains(chains) => &chains.files,
+        What::Bars(bars) => &bars.files,
     };
     let mut total = Counts::default();
     let mut failed = false;
@@ -101,6 +136,7 @@ pub async fn run(args: &IngestArgs, lake: &LakeArgs, clock: SharedClock, out: &m
         let counted = match &args.what {
             What::Greeks(_) => greeks(file, &instruments, &clock, &store).await,
             What::Chains(chains) => chain(file, chains, &instruments, &clock, &store).await,
+            What::Bars(args) => bars(file, args, &instruments, &clock, &store).await,
         };
         match counted {
             Ok(counts) => {
@@ -158,6 +194,35 @@ async fn greeks(file: &str, instruments: &Arc<Instruments>, clock: &SharedClock,
     };
     bar.finish_and_clear();
     counts
+}
+
+async fn bars(
+    file: &str,
+    args: &Bars,
+    instruments: &Instruments,
+    clock: &SharedClock,
+    store: &Store,
+) -> Result<Counts> {
+    let declared = Declared {
+        symbol: args.symbol.clone(),
+        zone: args.tz,
+        stamp: args.stamp,
+        volume: args.volume,
+        minutes: args.interval,
+        columns: args.columns.clone(),
+    };
+    let bar = progress::bytes(file);
+    let taken = {
+        let bar = bar.clone();
+        let told = Box::new(move |bytes| bar.set_position(bytes));
+        ingest_bars(open(file)?, declared, instruments, Arc::clone(clock), store, told).await
+    };
+    bar.finish_and_clear();
+    let taken = taken?;
+    for warning in &taken.warnings {
+        eprintln!("pitlake: {file}: {warning}");
+    }
+    Ok(taken.counts)
 }
 
 async fn chain(

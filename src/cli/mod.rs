@@ -11,6 +11,7 @@ mod ddl;
 mod demo;
 mod exit;
 mod generate;
+mod generate_bars;
 mod ingest;
 mod keys;
 mod progress;

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::capture::{DOCUMENT_BYTES, Home, Piece, Reader, Refusal, Splitter, Table};
 use super::record::GREEKS;
-use crate::lake::journal::{Counts, Note, Writer};
+use crate::lake::journal::{Counts, Note, Writer, decompress, unreadable};
 use crate::lake::store::Store;
 use crate::market::{Clock, Instrument, Instruments, Symbol, TradingDate};
 use crate::{Error, Result};
@@ -119,21 +119,6 @@ pub fn collect(
     } else {
         collect_json(input, instruments, clock, progress, taker)
     }
-}
-
-/// Looks through gzip and zstd, told by their first bytes and not by the file's name.
-pub fn decompress(input: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>> {
-    let mut input = BufReader::with_capacity(1 << 16, input);
-    let start = input.fill_buf().map_err(unreadable)?;
-    Ok(match start {
-        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::Decoder::with_buffer(input).map_err(unreadable)?),
-        _ => Box::new(input),
-    })
-}
-
-fn unreadable(error: std::io::Error) -> Error {
-    Error::invalid(format!("the input cannot be read ({error})")).caused_by(error)
 }
 
 /// CSV starts with a header line that names a timestamp column; everything else is taken for JSON.

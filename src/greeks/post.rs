@@ -9,9 +9,9 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use chrono::{DateTime, Utc};
 
-use super::ingest::{Take, collect, decompress};
+use super::ingest::{Take, collect};
 use super::record::GREEKS;
-use crate::lake::journal::{Note, digest};
+use crate::lake::journal::{Note, decompress, digest};
 use crate::lake::spool::{Document, Home, Post, Refused, Room};
 use crate::market::{Clock, Instruments, Symbol, TradingDate};
 use crate::{Error, Result};

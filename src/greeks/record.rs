@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
+use crate::lake::compact::is_later_version;
 use crate::lake::dataset::{Cut, Dataset, Packing};
 
 pub const GREEKS: &str = "greeks";
@@ -19,8 +20,7 @@ pub const CALCULATION: &str = "greeks-1";
 /// Whether a calculation of this room is a later one than [`CALCULATION`]. Such a partition is read, and never replaced: this
 /// version would take away what the later one knew.
 pub fn is_newer(version: &str) -> bool {
-    let number = |version: &str| version.strip_prefix("greeks-").and_then(|number| number.parse::<u32>().ok());
-    number(version) > number(CALCULATION)
+    is_later_version(version, CALCULATION)
 }
 
 /// The greeks a row carries, in schema order.

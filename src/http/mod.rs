@@ -3,13 +3,15 @@
 //!
 //! A request travels from the outside in: [`listen`] (sockets) → [`observe`] (request id, span, metrics, panics) →
 //! [`admission`] (sane request, not too many at once) → [`auth`] (a key from [`keys`], kept fresh by [`key_store`]) →
-//! the room's handler, which reads its query with [`params`] ([`span`] where many days are asked about), answers through [`format`](mod@format) with an [`etag`],
-//! or refuses with a [`problem`]. [`openapi`] is the document that the rooms' routers add themselves to and
+//! the room's handler, which reads its question with [`asked`] and [`params`], opens what is [`stored`] of one day, or of [`many`]
+//! in a [`span`] ([`year_tables`] where a year's file has them), answers through [`format`](mod@format) with an [`etag`], or refuses with a
+//! [`problem`]. [`openapi`] is the document that the rooms' routers add themselves to and
 //! [`metrics`] is what Prometheus reads.
 //!
 //! Only [`problem`] decides the status of a refusal; only [`etag`] answers 304, only [`files`]' `range` 206.
 
 pub mod admission;
+pub mod asked;
 pub mod auth;
 pub mod catalog;
 pub mod context;
@@ -20,6 +22,7 @@ pub mod format;
 pub mod key_store;
 pub mod keys;
 pub mod listen;
+pub mod many;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;
@@ -27,3 +30,5 @@ pub mod params;
 pub mod problem;
 pub mod request_id;
 pub mod span;
+pub mod stored;
+pub mod year_tables;

@@ -52,6 +52,14 @@ impl Span {
         let (Some(start), Some(end)) = (params.date("start")?, params.date("end")?) else {
             return Err(Problem::parameter("start", "start and end must be given"));
         };
+        Self::between(start, end)
+    }
+
+    /// The dates from `start` to `end`.
+    ///
+    /// # Errors
+    /// 400 that names `end`: it is before `start`, or too far from it.
+    pub fn between(start: TradingDate, end: TradingDate) -> Result<Self, Problem> {
         in_order(start, end)?;
         let days = i64::from(end.days_since_epoch()) - i64::from(start.days_since_epoch()) + 1;
         if usize::try_from(days).is_ok_and(|days| days > MOST_DAYS) {

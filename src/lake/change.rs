@@ -116,8 +116,10 @@ impl<'a> Side<'a> {
         self.rows.as_ref().map(|(keys, _)| keys.row(self.at).data())
     }
 
+    /// None where every column is part of the key.
     fn values(&self) -> Option<&[u8]> {
-        self.rows.as_ref().map(|(_, values)| values.row(self.at).data())
+        let (_, values) = self.rows.as_ref()?;
+        (self.at < values.num_rows()).then(|| values.row(self.at).data())
     }
 
     fn step(&mut self) -> Result<()> {

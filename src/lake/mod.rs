@@ -8,6 +8,7 @@
 pub mod cache;
 pub mod catalog;
 pub mod change;
+pub mod compact;
 pub mod dataset;
 pub mod ddl;
 pub mod head;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::greeks::compact::{CompactOptions, Compactor, Follower, Selection};
+use crate::greeks::compact::Greeks;
 use crate::greeks::routes::capture::{self, Intake};
 use crate::http::key_store::KeyStore;
 use crate::http::listen::{Listening, serve};
@@ -26,6 +26,7 @@ use crate::http::metrics::{Metrics, Watched};
 use crate::http::observe::{Observer, observed};
 use crate::http::request_id::RequestIds;
 use crate::http::{admission, auth, openapi, problem};
+use crate::lake::compact::{CompactOptions, Compactor, Follower, Selection};
 use crate::lake::instruments;
 use crate::lake::spool::{Sealed, Spool, SpoolOptions, Tally};
 use crate::lake::store::Store;
@@ -85,7 +86,7 @@ impl CaptureServer {
         watch(&metrics, &spool, &clock);
         let follower = options.compact.map(|options| {
             let (store, instruments, clock) = (store.clone(), Arc::clone(&instruments), Arc::clone(&clock));
-            Follower::new(Compactor { store, instruments, clock, options }, Selection::default())
+            Follower::new(Compactor::new(Arc::new(Greeks), store, instruments, clock, options), Selection::default())
         });
         let keys = Arc::new(KeyStore::new(store.clone(), Arc::clone(&clock)).trusted_without_store(KEYS_TRUSTED));
         let places = admission::Places::new(options.max_requests, Arc::clone(&metrics));

@@ -2,6 +2,7 @@
 //! server that takes captures in is [`capture`].
 
 pub mod capture;
+pub mod rooms;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +27,6 @@ use crate::http::observe::{Observer, observed};
 use crate::http::request_id::RequestIds;
 use crate::http::{admission, auth, catalog, etag, files, openapi, problem};
 use crate::lake::cache::{Cache, CacheOptions, CacheStats};
-use crate::lake::dataset::Dataset;
 use crate::lake::head::Partitions;
 use crate::lake::indexes::Indexes;
 use crate::lake::instruments;
@@ -35,8 +35,7 @@ use crate::lake::store::Store;
 use crate::market::SharedClock;
 use crate::{Error, Result};
 
-/// Every dataset of every room: to add one is to add a line here.
-pub static DATASETS: &[&Dataset] = &crate::greeks::DATASETS;
+pub use rooms::DATASETS;
 
 /// How the server is run; nothing here changes a result.
 #[derive(Debug, Clone)]
@@ -96,9 +95,10 @@ impl Server {
         let keys = Arc::new(KeyStore::new(store, Arc::clone(&clock)));
         let places = admission::Places::new(options.max_requests, Arc::clone(&metrics));
         let (rooms, document) = OpenApiRouter::with_openapi(openapi::frame().merge_from(ServerDocument::openapi()))
-            .merge(catalog::router(DATASETS))
-            .merge(files::router(DATASETS))
+            .merge(catalog::router(&DATASETS))
+            .merge(files::router(&DATASETS))
             .merge(crate::greeks::routes::router(live.clone()))
+            .merge(crate::bars::routes::router())
             .split_for_parts();
         let in_process = rooms
             .clone()

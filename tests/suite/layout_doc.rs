@@ -1,9 +1,10 @@
 //! `lake-layout.md` against the code: the paths, the schemas and the sort orders that it shows in marked places.
 
 use arrow::datatypes::{DataType, TimeUnit};
-use pitlake::greeks::DATASETS;
+use pitlake::greeks;
 use pitlake::lake::layout::{Key, PartitionId, config_key};
 use pitlake::lake::{catalog::Catalog, instruments};
+use pitlake::server::DATASETS;
 
 fn page() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/lake-layout.md")).expect("lake-layout.md")
@@ -30,7 +31,7 @@ fn spelled(data_type: &DataType) -> &'static str {
 #[test]
 fn schemas() {
     let page = page();
-    for dataset in DATASETS {
+    for dataset in DATASETS.iter() {
         let table = between(&page, &format!("<!-- schema:{} -->", dataset.name), "<!-- /schema -->");
         let told: Vec<[String; 3]> = table
             .lines()
@@ -58,7 +59,7 @@ fn schemas() {
 #[test]
 fn sort_orders() {
     let page = page();
-    for dataset in DATASETS {
+    for dataset in DATASETS.iter() {
         let told = between(&page, &format!("<!-- sorted:{} -->", dataset.name), "<!-- /sorted -->");
         assert_eq!(told.split(", ").collect::<Vec<_>>(), dataset.sorted_by, "{}", dataset.name);
     }
@@ -78,16 +79,18 @@ fn paths() {
     let capture = |dataset: &str| {
         Key::Capture { dataset: dataset.into(), symbol: symbol.clone(), date, id: id.clone() }.to_string()
     };
-    let [strikes, by_minute, by_day] = DATASETS.map(|dataset| dataset.name);
+    let [strikes, by_minute, by_day] = greeks::DATASETS.map(|dataset| dataset.name);
     let day = |dataset| PartitionId::day(dataset, &symbol, date);
     let year = |dataset| PartitionId::year(dataset, &symbol, 2025);
     let made = [
         capture(strikes),
         capture("chains"),
+        capture("bars"),
         Key::Rejected { dataset: strikes.into(), date, id: id.clone() }.to_string(),
         day(strikes).data_key(),
         day(by_minute).data_key(),
         year(by_day).data_key(),
+        day("bars").data_key(),
         day(strikes).manifest_key(),
         day(by_minute).manifest_key(),
         year(by_day).manifest_key(),

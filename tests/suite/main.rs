@@ -1,5 +1,6 @@
 //! The tests from outside, as one program: the built binary, whole lakes on disk and on S3, and the project's own rules.
 
+mod bars;
 mod capture;
 mod chains;
 mod cli;

@@ -21,13 +21,14 @@ use moka::sync::Cache as Memo;
 
 use self::admitted::{Admission, Admitted, Receipts};
 use self::flights::{Flights, Gate};
-use super::compact::{Captured, Derived, assemble, calculation, parse};
+use super::compact::{Greeks, assemble, calculation, parse};
 use super::record::{GREEKS, GREEKS_BY_MINUTE};
 use crate::http::context::Context;
 use crate::lake::cache::{Cache, Freshness};
+use crate::lake::compact::{Captured, Derived, Recipe};
 use crate::lake::head::{Head, ReadyPartition};
 use crate::lake::layout::PartitionId;
-use crate::lake::manifest::{Content, Manifest};
+use crate::lake::manifest::{Calculation, Content, Manifest};
 use crate::lake::row_groups::open_apart;
 use crate::market::{Instrument, TradingDate};
 use crate::{Error, ErrorKind, Result};
@@ -121,8 +122,8 @@ impl AsOf {
                 .min()
                 .map_or(Past::NoDay, Past::NotYet));
         }
-        let closed = instrument.session(date).is_none_or(|session| session.close <= instant);
-        let made_alike = content.calculation == calculation(instrument, closed);
+        let calculation = calculation(instrument, Greeks.is_closed(instrument, date, instant));
+        let made_alike = content.calculation == calculation;
         if admission.is_everything()
             && made_alike
             && let Some(day) = present(context, instrument, date, &content).await?
@@ -130,11 +131,11 @@ impl AsOf {
             return Ok(Past::Day(Arc::new(day), compacted));
         }
         let admitted = self.0.receipts.settle(context, &id, admission, instant).await?;
-        let key = admitted.key(&id, &calculation(instrument, closed));
+        let key = admitted.key(&id, &calculation);
         if let Some(day) = self.kept(&key) {
             return Ok(Past::Day(day, compacted));
         }
-        let making = make(context.clone(), Arc::clone(instrument), date, admitted, closed, key.clone());
+        let making = make(context.clone(), Arc::clone(instrument), date, admitted, calculation, key.clone());
         let this = self.clone();
         let kept_as = key.clone();
         let made = self.0.making.join(&key, async move {
@@ -221,7 +222,7 @@ async fn make(
     instrument: Arc<Instrument>,
     date: TradingDate,
     admitted: Admitted,
-    closed: bool,
+    calculation: Calculation,
     name: String,
 ) -> Result<DayAsOf> {
     let captured: Vec<_> = stream::iter(admitted.captures)
@@ -242,7 +243,7 @@ async fn make(
                 parse(&captured, date, &instrument, &context.instruments, Some(until)).map(Arc::new)
             })
             .collect::<Result<_>>()?;
-        let (rows, minutes) = assemble(&instrument, date, parts, closed)?;
+        let (rows, minutes) = assemble(&instrument, date, parts, &calculation)?;
         let (rows, minutes) = (adopt(&context.cache, &name, rows)?, adopt(&context.cache, &name, minutes)?);
         Ok(DayAsOf { rows, minutes })
     })

@@ -1,75 +1,41 @@
 //! The pure heart of compaction: a day's captures, parsed, to the bytes and the record of its two partitions. Called by the
-//! compactor, by repair, and by answers as of an instant in the past: all of them make the very same bytes.
+//! compactor, and by answers as of an instant in the past: both make the very same bytes.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::batches;
-use super::parsed::{ParsedCapture, parse};
+use super::parsed::ParsedCapture;
 use crate::greeks::day::statistics;
 use crate::greeks::formula::FormulaReport;
 use crate::greeks::quality::{self, Findings};
 use crate::greeks::record::{BY_MINUTE, CALCULATION, GREEKS, GREEKS_BY_MINUTE, STRIKES};
 use crate::greeks::rollup;
 use crate::greeks::rows::{Piece, Row, Said, Sorted, SpotSaid, sort};
+use crate::lake::compact::Derived;
 use crate::lake::manifest::{Calculation, CaptureRef, Condition, Content, Counts, SessionSpan};
 use crate::lake::partition;
-use crate::market::{Instrument, Instruments, Session, TradingDate};
+use crate::market::{Instrument, Session, TradingDate};
 use crate::{Error, Result};
-
-/// One capture's bytes, compressed, as the store gave them.
-#[derive(Debug, Clone)]
-pub struct Captured {
-    pub dataset: String,
-    pub id: String,
-    pub bytes: Bytes,
-}
-
-/// A partition ready to be published.
-#[derive(Debug)]
-pub struct Derived {
-    pub data: Vec<u8>,
-    pub content: Content,
-}
 
 /// What made the numbers of this instrument.
 pub fn calculation(instrument: &Instrument, session_closed: bool) -> Calculation {
     Calculation { version: CALCULATION.to_owned(), settings: instrument.settings_fingerprint(), session_closed }
 }
 
-/// Strike level and minute sums of one day. `captures` must be in order of (dataset, id).
+/// Strike level and minute sums of one day from all its captures, in the order in which they are read. `parts` are let go as
+/// soon as their rows are dealt out.
 ///
 /// # Errors
-/// `Corrupt` when a capture is damaged, `Invalid` when it holds what no longer can be read, `Internal` when an invariant does
-/// not hold: then nothing is published.
-pub fn derive(
-    instrument: &Instrument,
-    date: TradingDate,
-    captures: &[Captured],
-    session_closed: bool,
-    instruments: &Instruments,
-) -> Result<(Derived, Derived)> {
-    let parts = captures
-        .iter()
-        .map(|captured| parse(captured, date, instrument, instruments, None).map(Arc::new))
-        .collect::<Result<_>>()?;
-    assemble(instrument, date, parts, session_closed)
-}
-
-/// The same of captures that are parsed already, in order of (dataset, id). `parts` are let go as soon as their rows are
-/// dealt out.
-///
-/// # Errors
-/// As [`derive()`], but for those of parsing.
+/// `Internal` when an invariant does not hold: then nothing is published.
 pub fn assemble(
     instrument: &Instrument,
     date: TradingDate,
     parts: Vec<Arc<ParsedCapture>>,
-    session_closed: bool,
+    calculation: &Calculation,
 ) -> Result<(Derived, Derived)> {
     let (said, captures, Sorted { rows, duplicates }) = together(&parts)?;
     drop(parts);
+    let session_closed = calculation.session_closed;
     let rows_in: u64 = captures.iter().map(|capture| capture.rows).sum();
     let session = instrument.session(date);
     let inside = |minute: i64| session.as_ref().is_some_and(|session| rollup::is_inside(session, minute));
@@ -99,7 +65,7 @@ pub fn assemble(
         gaps: findings.gaps.clone(),
         counts: counts.clone(),
         session: session.as_ref().map(span),
-        calculation: calculation(instrument, session_closed),
+        calculation: calculation.clone(),
         captures: captures.clone(),
         details,
     };

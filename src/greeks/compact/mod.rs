@@ -1,18 +1,12 @@
-//! Captures to partitions. [`plan()`] decides from listings, [`derive()`] is a pure function of captures, calculation version and
-//! settings, [`Compactor`] fetches and publishes. Safe to kill anywhere and to run twice at once: the loser of a
-//! conditional put reads again and decides again. [`Follower`] does it every minute, parsing each capture once.
+//! Captures to exposures: [`Greeks`] is what this room tells [`crate::lake::compact`], which does the fetching and publishing.
+//! [`parse`] and [`assemble`] are pure functions of captures, calculation and settings; answers as of an instant in the past
+//! call them too, so that all of them make the very same bytes.
 
 pub(super) mod batches;
 mod derive;
-mod execute;
-mod follow;
 mod parsed;
-mod plan;
-mod shelf;
-pub mod year;
+mod recipe;
 
-pub use derive::{Captured, Derived, assemble, calculation, derive};
-pub use execute::{CompactOptions, Compactor, Outcome};
-pub use follow::Follower;
+pub use derive::{assemble, calculation};
 pub use parsed::{ParsedCapture, parse};
-pub use plan::{Day, Selection, Why, plan, replaceable, stale};
+pub use recipe::Greeks;

@@ -6,12 +6,12 @@ use std::sync::mpsc::sync_channel;
 use chrono::{DateTime, Utc};
 use rayon::prelude::*;
 
-use super::derive::Captured;
 use crate::greeks::capture::{Reader, whole_dollars};
 use crate::greeks::chain_capture::ChainDocument;
 use crate::greeks::formula::FormulaReport;
 use crate::greeks::record::CHAINS;
 use crate::greeks::rows::{Arrival, Row, SpotSaid, late};
+use crate::lake::compact::Captured;
 use crate::lake::journal::{Body, Line, Note, chunks, parse_line};
 use crate::lake::manifest::CaptureRef;
 use crate::market::{Instrument, Instruments, TradingDate};
@@ -36,7 +36,7 @@ pub struct ParsedCapture {
 
 impl ParsedCapture {
     /// About how much memory it takes.
-    pub fn bytes(&self) -> u64 {
+    pub fn memory_bytes(&self) -> u64 {
         let rows = self.rows.iter().map(Vec::capacity).sum::<usize>() * size_of::<Row>();
         let rest = self.spots.capacity() * size_of::<SpotSaid>() + self.formulas.len() * size_of::<FormulaReport>();
         (rows + rest + self.notes.len() * 4 * size_of::<Note>() + size_of::<Self>()) as u64

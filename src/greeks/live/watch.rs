@@ -11,9 +11,9 @@ use super::LiveOptions;
 use super::view::View;
 use crate::greeks::pair::{self, Pair};
 use crate::greeks::record::GREEKS;
-use crate::greeks::routes::no_day_at_all;
 use crate::http::context::Context;
 use crate::http::problem::Problem;
+use crate::http::stored::no_day_at_all;
 use crate::lake::cache::Freshness;
 use crate::lake::manifest::Condition;
 use crate::market::{Instrument, TradingDate};
@@ -64,7 +64,7 @@ impl Watcher {
         match state {
             Ok(State { view: Some(_), .. }) => Ok(()),
             Ok(State { trouble: Some(trouble), .. }) => Err((*trouble).clone()),
-            Ok(_) => Err(no_day_at_all(&self.instrument)),
+            Ok(_) => Err(no_day_at_all((GREEKS, GREEKS), &self.instrument)),
             Err(_) => Err(Error::internal("the watcher of a symbol stopped").into()),
         }
     }

@@ -9,19 +9,19 @@ use axum::response::Response;
 use futures::{StreamExt, TryStreamExt};
 
 use super::asked::{FILTERS, filter};
-use super::{Wanted, distrust, envelope, past, put_head};
+use super::{envelope, past};
 use crate::ErrorKind;
 use crate::greeks::as_of::AsOf;
 use crate::greeks::pair;
 use crate::greeks::query::{Aggregate, By};
 use crate::greeks::record::GREEKS;
+use crate::http::asked::Asked;
 use crate::http::auth::Access;
 use crate::http::context::Context;
 use crate::http::etag::ETagBuilder;
 use crate::http::format::{Answer, Rows, Slice, respond};
-use crate::http::keys::Scope;
-use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemDocument};
+use crate::http::stored::distrust;
 use crate::lake::head::ReadyPartition;
 use crate::market::{Instrument, TradingDate};
 
@@ -65,10 +65,8 @@ pub async fn aggregate(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let allowed: Vec<&str> = FILTERS.into_iter().chain(["by", past::AS_OF]).collect();
-    let params = Params::parse(query.as_deref(), &allowed)?;
-    let wanted = Wanted::of(&params, &headers)?;
-    let instrument = context.instrument(&symbol)?;
-    access.require(Scope::Read, GREEKS, &instrument.symbol)?;
+    let asked = Asked::of(&context, &access, (GREEKS, &symbol), (query.as_deref(), &allowed), &headers)?;
+    let Asked { params, wanted, instrument } = asked;
     let date = context.date(&date)?;
     let by = params.one_of("by", &By::CHOICES)?.unwrap_or(By::Minute);
     let aggregate = Aggregate { by, filter: filter(&params, &instrument, date)? };
@@ -115,7 +113,7 @@ pub async fn aggregate(
         respond(Answer { schema, envelope: members, rows }, wanted.format, wanted.encoding).await?
     };
     tag.put_on(response.headers_mut());
-    put_head(&mut response, wanted, head, &format!("greeks-{}-{date}-by-{}", instrument.symbol, by.name()));
+    wanted.put_head(&mut response, head, &format!("greeks-{}-{date}-by-{}", instrument.symbol, by.name()));
     if let Some(instant) = instant {
         instant.tell_on(response.headers_mut());
     }

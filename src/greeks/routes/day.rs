@@ -8,21 +8,20 @@ use chrono::TimeDelta;
 use futures::{StreamExt, TryStreamExt};
 
 use super::asked::{FILTERS, filter};
-use super::{Wanted, distrust, envelope, past, put_head};
-use crate::ErrorKind;
+use super::{envelope, past};
 use crate::greeks::as_of::AsOf;
 use crate::greeks::record::GREEKS;
 use crate::greeks::select::{Filter, last_minute, select};
+use crate::http::asked::{Asked, Wanted};
 use crate::http::auth::Access;
 use crate::http::context::Context;
 use crate::http::etag::ETagBuilder;
 use crate::http::files::body;
 use crate::http::format::{Answer, Format, Rows, respond};
-use crate::http::keys::Scope;
 use crate::http::params::Params;
-use crate::http::problem::{Problem, ProblemDocument, ProblemType};
+use crate::http::problem::{Problem, ProblemDocument};
+use crate::http::stored::{distrust, newest_day, open_day};
 use crate::lake::head::ReadyPartition;
-use crate::lake::layout::PartitionId;
 use crate::market::{Instrument, TradingDate};
 
 /// One day's dealer exposures at strike level.
@@ -64,10 +63,8 @@ pub async fn day(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let allowed: Vec<&str> = FILTERS.into_iter().chain([past::AS_OF]).collect();
-    let params = Params::parse(query.as_deref(), &allowed)?;
-    let wanted = Wanted::of(&params, &headers)?;
-    let instrument = context.instrument(&symbol)?;
-    access.require(Scope::Read, GREEKS, &instrument.symbol)?;
+    let asked = Asked::of(&context, &access, (GREEKS, &symbol), (query.as_deref(), &allowed), &headers)?;
+    let Asked { params, wanted, instrument } = asked;
     let date = context.date(&date)?;
     let filter = filter(&params, &instrument, date)?;
     let (ready, instant) = match past::asked(&params, &context)? {
@@ -75,7 +72,7 @@ pub async fn day(
             let (day, instant) = past::open(&context, &as_of, &instrument, date, at).await?;
             (day.rows.clone(), Some(instant))
         }
-        None => (open(&context, GREEKS, &instrument, date).await?, None),
+        None => (open_day(&context, GREEKS, &instrument, date).await?, None),
     };
     answer(&context, ready, (&instrument, date), filter, &params, wanted, &headers, instant).await
 }
@@ -111,45 +108,14 @@ pub async fn latest(
 ) -> Result<Response, Problem> {
     let allowed: Vec<&str> =
         FILTERS.into_iter().filter(|name| !["start_time", "end_time", "at"].contains(name)).collect();
-    let params = Params::parse(query.as_deref(), &allowed)?;
-    let wanted = Wanted::of(&params, &headers)?;
-    let instrument = context.instrument(&symbol)?;
-    access.require(Scope::Read, GREEKS, &instrument.symbol)?;
-    let date = last_date(&context, &instrument).await?;
+    let asked = Asked::of(&context, &access, (GREEKS, &symbol), (query.as_deref(), &allowed), &headers)?;
+    let Asked { params, wanted, instrument } = asked;
+    let date = newest_day(&context, (GREEKS, GREEKS), &instrument).await?;
     let mut filter = super::asked::day_filter(&params)?;
-    let ready = open(&context, GREEKS, &instrument, date).await?;
+    let ready = open_day(&context, GREEKS, &instrument, date).await?;
     filter.from_us = last_minute(&ready.partition);
     filter.to_us = filter.from_us.map(|minute| minute + TimeDelta::minutes(1).num_microseconds().unwrap_or(0));
     answer(&context, ready, (&instrument, date), filter, &params, wanted, &headers, None).await
-}
-
-/// The partition of a day, or the right 404.
-pub async fn open(
-    context: &Context,
-    dataset: &str,
-    instrument: &Instrument,
-    date: TradingDate,
-) -> Result<ReadyPartition, Problem> {
-    let id = PartitionId::day(dataset, &instrument.symbol, date);
-    context.partitions.open(&id, context.freshness(instrument, date)).await.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => context.no_such_day(dataset, instrument, date),
-        _ => error.into(),
-    })
-}
-
-async fn last_date(context: &Context, instrument: &Instrument) -> Result<TradingDate, Problem> {
-    let today = instrument.trading_date_of(context.clock.now());
-    let newest = context.indexes.newest_day(GREEKS, &instrument.symbol, today).await?;
-    newest.ok_or_else(|| no_day_at_all(instrument))
-}
-
-/// The 404 for a symbol of which nothing is stored.
-pub fn no_day_at_all(instrument: &Instrument) -> Problem {
-    let detail = format!(
-        "the lake has no greeks of {} at all; `pitlake ingest greeks` and `pitlake compact` bring some in",
-        instrument.symbol
-    );
-    Problem::new(ProblemType::MissingDay, detail)
 }
 
 #[expect(clippy::too_many_arguments, reason = "everything an answer depends on")]
@@ -191,7 +157,7 @@ async fn answer(
         respond(Answer { schema, envelope: members, rows }, wanted.format, wanted.encoding).await?
     };
     tag.put_on(response.headers_mut());
-    put_head(&mut response, wanted, head, &format!("greeks-{}-{date}", instrument.symbol));
+    wanted.put_head(&mut response, head, &format!("greeks-{}-{date}", instrument.symbol));
     if let Some(instant) = instant {
         instant.tell_on(response.headers_mut());
     }

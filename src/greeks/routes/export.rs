@@ -4,16 +4,14 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::Wanted;
 use super::asked::{FILTERS, filter};
-use super::many::{envelope, promises, put_span};
 use crate::greeks::export::{Day, prepare};
 use crate::greeks::record::GREEKS;
+use crate::http::asked::Asked;
 use crate::http::auth::Access;
 use crate::http::context::Context;
 use crate::http::format::{Answer, Rows, respond};
-use crate::http::keys::Scope;
-use crate::http::params::Params;
+use crate::http::many::{promises, put_span, span_members};
 use crate::http::problem::{Problem, ProblemDocument};
 use crate::http::span::{Span, SpanDays};
 
@@ -56,10 +54,8 @@ pub async fn export(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let allowed: Vec<&str> = FILTERS.into_iter().chain(["start", "end"]).collect();
-    let params = Params::parse(query.as_deref(), &allowed)?;
-    let wanted = Wanted::of(&params, &headers)?;
-    let instrument = context.instrument(&symbol)?;
-    access.require(Scope::Read, GREEKS, &instrument.symbol)?;
+    let asked = Asked::of(&context, &access, (GREEKS, &symbol), (query.as_deref(), &allowed), &headers)?;
+    let Asked { params, wanted, instrument } = asked;
     let span = Span::of(&params)?;
     // Read for one day before the lake is asked, so that a wrong filter is a 400 even where nothing is stored. A day with a
     // session: on others a wall-clock time need not exist.
@@ -77,10 +73,10 @@ pub async fn export(
     let export = prepare(&context.partitions, &wanted_days).await?;
     let answer = Answer {
         schema: export.schema().clone(),
-        envelope: envelope(&instrument, span, &days),
+        envelope: span_members(&instrument, span, &days),
         rows: Rows::Stream(export.rows(wanted_days)),
     };
     let mut response = respond(answer, wanted.format, wanted.encoding).await?;
-    put_span(&mut response, wanted, &days, (&instrument, span), "export");
+    put_span(&mut response, wanted, &days, (GREEKS, &instrument, span), "export");
     Ok(response)
 }

@@ -8,12 +8,12 @@ use axum::http::header::{HeaderName, HeaderValue};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
-use super::REVISION;
 use crate::greeks::as_of::{AsOf, Compacted, DayAsOf, Past};
 use crate::greeks::record::GREEKS;
 use crate::http::context::Context;
 use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemType};
+use crate::http::span::REVISION;
 use crate::market::{Instrument, TradingDate};
 
 /// The parameter's name.

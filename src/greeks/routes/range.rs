@@ -7,19 +7,20 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::YEARS;
 use super::asked::greeks;
-use super::many::{envelope, promises, put_span};
-use super::year_tables::{self, tag};
-use super::{Wanted, distrust};
 use crate::greeks::record::{BY_DAY, GREEKS, GREEKS_BY_MINUTE, Greek};
 use crate::greeks::{columns, totals};
+use crate::http::asked::{Asked, Wanted};
 use crate::http::auth::Access;
 use crate::http::context::Context;
 use crate::http::format::{Answer, Rows, Slice, respond};
-use crate::http::keys::Scope;
+use crate::http::many::{promises, put_span, span_members};
 use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemDocument};
 use crate::http::span::{Span, SpanDays};
+use crate::http::stored::distrust;
+use crate::http::year_tables::{self, tag};
 use crate::lake::promise::Promise;
 use crate::market::{Instrument, TradingDate};
 use crate::{Error, Result};
@@ -69,10 +70,14 @@ pub async fn range(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &["start", "end", "by", "expiration", "greeks", "format"])?;
-    let wanted = Wanted::of(&params, &headers)?;
-    let instrument = context.instrument(&symbol)?;
-    access.require(Scope::Read, GREEKS, &instrument.symbol)?;
+    let asked = Asked::of(
+        &context,
+        &access,
+        (GREEKS, &symbol),
+        (query.as_deref(), &["start", "end", "by", "expiration", "greeks", "format"]),
+        &headers,
+    )?;
+    let Asked { params, wanted, instrument } = asked;
     let span = Span::of(&params)?;
     let by = params.one_of("by", &[("day", By::Day), ("minute", By::Minute)])?.unwrap_or(By::Day);
     let greeks = greeks(&params)?;
@@ -95,7 +100,7 @@ async fn by_day(
     (wanted, params, headers): (Wanted, &Params, &HeaderMap),
 ) -> Result<Response, Problem> {
     let freshness = |year| span.freshness(context, instrument, year);
-    let (tables, days) = year_tables::open(context, instrument, span, freshness).await?;
+    let (tables, days) = year_tables::open(context, (YEARS, instrument), span, freshness).await?;
     let tag = tag(&tables, &days)
         .part("format", wanted.format.name())
         .part("encoding", wanted.encoding.name())
@@ -111,12 +116,12 @@ async fn by_day(
             Ok::<_, Error>(Slice { batch, ranges: vec![table.rows.clone()] })
         };
         let slices = tables.iter().map(slice).collect::<Result<_>>()?;
-        let mut members = envelope(instrument, span, &days);
+        let mut members = span_members(instrument, span, &days);
         members.push(("by", "day".into()));
         respond(Answer { schema, envelope: members, rows: Rows::Ready(slices) }, wanted.format, wanted.encoding).await?
     };
     tag.put_on(response.headers_mut());
-    put_span(&mut response, wanted, &days, (instrument, span), "by-day");
+    put_span(&mut response, wanted, &days, (GREEKS, instrument, span), "by-day");
     Ok(response)
 }
 
@@ -145,11 +150,11 @@ async fn by_minute(
             .buffered(PIECES_AHEAD)
     };
     let rows = if few { Rows::Ready(slices.try_collect().await?) } else { Rows::Stream(slices.boxed()) };
-    let mut members = envelope(instrument, span, &days);
+    let mut members = span_members(instrument, span, &days);
     members.push(("by", "minute".into()));
     let answer = Answer { schema, envelope: members, rows };
     let mut response = respond(answer, wanted.format, wanted.encoding).await?;
-    put_span(&mut response, wanted, &days, (instrument, span), "by-minute");
+    put_span(&mut response, wanted, &days, (GREEKS, instrument, span), "by-minute");
     Ok(response)
 }
 

@@ -10,19 +10,21 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::many::{ASKED_AT_ONCE, envelope, promises, put_span};
-use super::year_tables::{self, YearTable, rows_of, tag};
-use super::{Wanted, asked, distrust};
+use super::YEARS;
+use super::asked;
 use crate::greeks::record::{GREEKS, GREEKS_BY_MINUTE, Greek, instant};
 use crate::greeks::screen::{Beyond, Hit, first_crossing, hits};
 use crate::greeks::totals::totals;
+use crate::http::asked::Asked;
 use crate::http::auth::Access;
 use crate::http::context::Context;
 use crate::http::format::{Answer, Rows, Slice, respond};
-use crate::http::keys::Scope;
+use crate::http::many::{ASKED_AT_ONCE, promises, put_span, span_members};
 use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemDocument, ProblemType};
 use crate::http::span::{Span, SpanDays};
+use crate::http::stored::{distrust, rows_of};
+use crate::http::year_tables::{self, YearTable, tag};
 use crate::lake::cache::Freshness;
 use crate::lake::promise::Promise;
 use crate::market::{Instrument, TradingDate};
@@ -64,10 +66,14 @@ pub async fn screen(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &["start", "end", "greek", "above", "below", "first", "format"])?;
-    let wanted = Wanted::of(&params, &headers)?;
-    let instrument = context.instrument(&symbol)?;
-    access.require(Scope::Read, GREEKS, &instrument.symbol)?;
+    let asked = Asked::of(
+        &context,
+        &access,
+        (GREEKS, &symbol),
+        (query.as_deref(), &["start", "end", "greek", "above", "below", "first", "format"]),
+        &headers,
+    )?;
+    let Asked { params, wanted, instrument } = asked;
     let span = Span::of(&params)?;
     let (greek, beyond) = (asked::greek(&params)?, beyond(&params)?);
     let first = params.flag("first")?;
@@ -84,7 +90,7 @@ pub async fn screen(
         Some(tag) => tag.not_modified(),
         None => {
             let batch = batch(&found, first)?;
-            let mut members = envelope(&instrument, span, &days);
+            let mut members = span_members(&instrument, span, &days);
             members.push(("greek", greek.name().into()));
             members.push((beyond.name(), whole_if_it_is(beyond.threshold())));
             let rows = Rows::Ready(vec![Slice::whole(batch.clone())]);
@@ -96,7 +102,7 @@ pub async fn screen(
         tag.put_on(response.headers_mut());
     }
     let what = format!("{}-{}-{}", greek.name(), beyond.name(), beyond.threshold());
-    put_span(&mut response, wanted, &days, (&instrument, span), &what);
+    put_span(&mut response, wanted, &days, (GREEKS, &instrument, span), &what);
     Ok(response)
 }
 
@@ -124,7 +130,7 @@ async fn find(
     for attempt in 0..ATTEMPTS {
         // What did not fit together is asked for again, however fresh it seemed.
         let freshness = |year| if attempt == 0 { span.freshness(context, instrument, year) } else { Freshness::Open };
-        let (tables, days) = year_tables::open(context, instrument, span, freshness).await?;
+        let (tables, days) = year_tables::open(context, (YEARS, instrument), span, freshness).await?;
         let mut found = Vec::new();
         for table in &tables {
             let hits = hits(&table.batch, table.rows.clone(), greek, beyond);

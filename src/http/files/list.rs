@@ -17,7 +17,7 @@ use crate::http::format::{Answer, Encoding, Format, Rows, Slice, respond};
 use crate::http::keys::Scope;
 use crate::http::params::{Params, wrong};
 use crate::http::problem::{Problem, ProblemDocument, ProblemType};
-use crate::http::span::{MOST_DAYS, Span as WholeSpan, SpanDays, too_many};
+use crate::http::span::{Span as WholeSpan, SpanDays, in_order};
 use crate::lake::dataset::{Cut, Dataset};
 use crate::lake::records::{self, Record, Span};
 use crate::lake::store::LONGEST_SIGNED;
@@ -107,10 +107,7 @@ fn days_of(
     rows: &[FileRow],
 ) -> Result<Option<SpanDays>, Problem> {
     let (Some(start), Some(end), Cut::Day) = (span.start, span.end, dataset.cut) else { return Ok(None) };
-    let span = WholeSpan { start, end };
-    if span.dates().nth(MOST_DAYS).is_some() {
-        return Err(too_many());
-    }
+    let span = WholeSpan::between(start, end)?;
     let stored =
         rows.iter().filter_map(|row| Some((row.record.id.period.day()?, row.record.condition, row.record.revision)));
     Ok(Some(SpanDays::told(context, instrument, span, stored)))
@@ -119,12 +116,10 @@ fn days_of(
 /// `start` and `end`.
 fn span(params: &Params) -> Result<Span, Problem> {
     let (start, end) = (params.date("start")?, params.date("end")?);
-    match (start, end) {
-        (Some(start), Some(end)) if end < start => {
-            Err(Problem::parameter("end", format!("end {end} is before start {start}; both are inclusive")))
-        }
-        _ => Ok(Span { start, end }),
+    if let (Some(start), Some(end)) = (start, end) {
+        in_order(start, end)?;
     }
+    Ok(Span { start, end })
 }
 
 fn expires_in(params: &Params) -> Result<Duration, Problem> {

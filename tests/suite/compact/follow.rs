@@ -6,7 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use pitlake::greeks::compact::{CompactOptions, Compactor, Follower, Outcome, Selection};
+use pitlake::greeks::compact::Greeks;
+use pitlake::lake::compact::{CompactOptions, Compactor, Follower, Outcome, Selection, follow};
 use pitlake::lake::store::{Store, StoreOptions};
 use pitlake::market::{FixedClock, Instruments};
 use serde_json::{Value, json};
@@ -38,12 +39,10 @@ impl Following {
         let impatient =
             StoreOptions { retries: Some(1), ..lake.server().map_or_else(StoreOptions::default, S3Server::options) };
         let clock = Arc::new(FixedClock::new(at(now)));
-        let compactor = Compactor {
-            store: runtime.block_on(Store::open(&lake.root(), &impatient)).expect("a lake"),
-            instruments: Instruments::builtin(),
-            clock: Arc::clone(&clock) as _,
-            options: CompactOptions { memory_bytes: memory_mib << 20 },
-        };
+        let store = runtime.block_on(Store::open(&lake.root(), &impatient)).expect("a lake");
+        let options = CompactOptions { memory_bytes: memory_mib << 20 };
+        let time = Arc::clone(&clock) as _;
+        let compactor = Compactor::new(Arc::new(Greeks), store, Instruments::builtin(), time, options);
         Self { follower: Follower::new(compactor, Selection::default()), clock, runtime }
     }
 
@@ -281,7 +280,7 @@ fn it_stops_when_told_and_not_before() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut stop = Some(stop);
     let every = std::time::Duration::from_millis(1);
-    let ended = block_on(following.follower.run(every, async { drop(stopped.await) }, |outcome| {
+    let ended = block_on(follow(vec![following.follower], every, async { drop(stopped.await) }, |outcome| {
         assert!(outcome.is_ok());
         if let Some(stop) = stop.take() {
             assert!(stop.send(()).is_ok());

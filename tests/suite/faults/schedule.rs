@@ -11,15 +11,17 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
-use pitlake::greeks::compact::{CompactOptions, Compactor, Selection};
+use pitlake::greeks::compact::Greeks;
 use pitlake::greeks::ingest::ingest;
 use pitlake::greeks::live::LiveOptions;
-use pitlake::greeks::verify::verify;
 use pitlake::lake::cache::{Cache, CacheOptions};
+use pitlake::lake::compact::{CompactOptions, Compactor, Selection};
 use pitlake::lake::head::Partitions;
 use pitlake::lake::row_groups::RowGroups;
 use pitlake::lake::store::{PutWhen, Store};
+use pitlake::lake::verify::verify;
 use pitlake::market::{FixedClock, Instruments, SharedClock};
+use pitlake::server::rooms::tenants;
 use pitlake::server::{Server, ServerOptions};
 use pitlake::{ErrorKind, Result};
 use rand::{RngExt, SeedableRng};
@@ -240,7 +242,7 @@ impl World {
 
     fn compactor_of(&self, store: Store) -> Compactor {
         let options = CompactOptions::default();
-        Compactor { store, instruments: Arc::clone(&self.instruments), clock: self.clock(), options }
+        Compactor::new(Arc::new(Greeks), store, Arc::clone(&self.instruments), self.clock(), options)
     }
 
     async fn ends_as_in_peace(&self, story: &Story) -> Result<(), Broken> {
@@ -252,7 +254,8 @@ impl World {
         if let Some(error) = compact(&self.compactor_of(store.clone())).await.first() {
             return Err(format!("compaction at the end: {error}"));
         }
-        let verified = verify(&store, Arc::clone(&self.instruments), &Default::default(), &|_| {}).await;
+        let verified =
+            verify(&store, &tenants(&store, &self.instruments, &self.clock()), &Default::default(), &|_| {}).await;
         let mut findings = verified.map_err(said("verify"))?.findings;
         findings.retain(|finding| finding.is_damage() || !["degraded", "pending"].contains(&finding.code.as_str()));
         if !findings.is_empty() {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use pitlake::greeks::compact::{CompactOptions, Compactor, Selection};
+use pitlake::greeks::compact::Greeks;
 use pitlake::greeks::ingest::ingest;
 use pitlake::greeks::live::LiveOptions;
+use pitlake::lake::compact::{CompactOptions, Compactor, Selection};
 use pitlake::lake::store::{Store, StoreOptions};
 use pitlake::market::{Clock, FixedClock, Instruments, SharedClock};
 use pitlake::server::{Server, ServerOptions, bind};
@@ -80,12 +81,9 @@ impl Today {
 
     /// Compacts, and lets the time pass after which a reader looks again.
     fn compact(&self) {
-        let compactor = Compactor {
-            store: self.store.clone(),
-            instruments: Instruments::builtin(),
-            clock: self.clock.clone(),
-            options: CompactOptions { memory_bytes: 64 << 20 },
-        };
+        let options = CompactOptions { memory_bytes: 64 << 20 };
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let compactor = Compactor::new(Arc::new(Greeks), store, Instruments::builtin(), clock, options);
         self.runtime.block_on(async {
             let days = compactor.plan(&Selection::default()).await.expect("a plan");
             for outcome in compactor.run(&days, &|_| {}).await {

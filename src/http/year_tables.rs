@@ -1,5 +1,5 @@
-//! The years' tables of day statistics, as the daily range and the screen read them: one file a year, which also says which revision
-//! and condition of each day its rows were made from.
+//! The years' tables that are made from a dataset of days: one file a year, whose record also says which revision and
+//! condition of each day its rows were made from (`details.days`). Read by the rooms' routes over many days.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,19 +10,25 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::distrust;
+use super::context::Context;
+use super::etag::ETagBuilder;
 use super::many::ASKED_AT_ONCE;
-use crate::greeks::record::{GREEKS, GREEKS_BY_DAY};
-use crate::http::context::Context;
-use crate::http::etag::ETagBuilder;
-use crate::http::problem::Problem;
-use crate::http::span::{Span, SpanDays};
+use super::problem::Problem;
+use super::span::{Span, SpanDays};
+use super::stored::rows_of;
 use crate::lake::cache::{CachedFile, Freshness};
 use crate::lake::head::ReadyPartition;
 use crate::lake::layout::PartitionId;
 use crate::lake::manifest::Condition;
 use crate::market::{Instrument, TradingDate};
 use crate::{Error, ErrorKind, Result};
+
+/// A dataset cut by years, and the one cut by days that it is made from. Its `date` column rises.
+#[derive(Debug, Clone, Copy)]
+pub struct MadeFrom {
+    pub table: &'static str,
+    pub days: &'static str,
+}
 
 /// One year's table, and its part of the span.
 pub struct YearTable {
@@ -45,18 +51,18 @@ impl YearTable {
 /// 404 when no day of the span is in them; those of the store; `Corrupt` when a table contradicts its own record.
 pub async fn open(
     context: &Context,
-    instrument: &Instrument,
+    (made, instrument): (MadeFrom, &Instrument),
     span: Span,
     freshness: impl Fn(i32) -> Freshness,
 ) -> Result<(Vec<YearTable>, SpanDays), Problem> {
     let tables: Vec<Option<YearTable>> = stream::iter(span.years())
-        .map(|year| open_year(context, instrument, span, year, freshness(year)))
+        .map(|year| open_year(context, (made, instrument), span, year, freshness(year)))
         .buffered(ASKED_AT_ONCE)
         .try_collect()
         .await?;
     let tables: Vec<YearTable> = tables.into_iter().flatten().collect();
     let stored = tables.iter().flat_map(|table| table.days.iter().copied());
-    let days = SpanDays::of(context, (GREEKS, instrument), span, stored)?;
+    let days = SpanDays::of(context, (made.days, instrument), span, stored)?;
     Ok((tables, days))
 }
 
@@ -68,12 +74,12 @@ pub fn tag(tables: &[YearTable], days: &SpanDays) -> ETagBuilder {
 
 async fn open_year(
     context: &Context,
-    instrument: &Instrument,
+    (made, instrument): (MadeFrom, &Instrument),
     span: Span,
     year: i32,
     freshness: Freshness,
 ) -> Result<Option<YearTable>> {
-    let id = PartitionId::year(GREEKS_BY_DAY, &instrument.symbol, year);
+    let id = PartitionId::year(made.table, &instrument.symbol, year);
     let ready = match context.partitions.open(&id, freshness).await {
         Ok(ready) => ready,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -85,29 +91,14 @@ async fn open_year(
     let dates = dates.ok_or_else(contradiction)?.values();
     let rows = dates.partition_point(|date| *date < span.start.days_since_epoch())
         ..dates.partition_point(|date| *date <= span.end.days_since_epoch());
-    let days = days_of(context, instrument, year, &ready).await?;
+    let days = days_of(context, (made, instrument), year, &ready).await?;
     let days: Vec<_> = days.into_iter().filter(|(date, ..)| span.contains(*date)).collect();
     let told = days.iter().map(|(date, ..)| date.days_since_epoch());
-    if !told.eq(dates[rows.clone()].iter().copied()) {
+    // A day may have several rows: a table of sessions.
+    if !told.eq(dates[rows.clone()].chunk_by(|a, b| a == b).map(|rows| rows[0])) {
         return Err(contradiction());
     }
     Ok(Some(YearTable { batch, rows, ready, days }))
-}
-
-/// All rows of a small file, from memory if it was read before.
-///
-/// # Errors
-/// `Corrupt` when it cannot be decoded; the cache is told.
-pub async fn rows_of(context: &Context, file: &Arc<CachedFile>) -> Result<Arc<RecordBatch>> {
-    let groups = context.partitions.row_groups().clone();
-    if let Some(batch) = groups.held_whole(file) {
-        return Ok(batch);
-    }
-    let reading = Arc::clone(file);
-    tokio::task::spawn_blocking(move || groups.get_whole(&reading))
-        .await
-        .map_err(|error| Error::internal("the reader of a partition stopped").caused_by(error))?
-        .inspect_err(distrust(context, &[file]))
 }
 
 /// A day of the table as its record names it. Tables of the first versions do not have the condition.
@@ -120,7 +111,7 @@ enum Named {
 
 async fn days_of(
     context: &Context,
-    instrument: &Instrument,
+    (made, instrument): (MadeFrom, &Instrument),
     year: i32,
     ready: &ReadyPartition,
 ) -> Result<Vec<(TradingDate, Condition, u32)>> {
@@ -135,7 +126,7 @@ async fn days_of(
             Named::Whole(date, revision, _, condition) => found.push((date, condition, revision)),
             Named::WithoutCondition(date, revision, sha256) => {
                 if index.is_none() {
-                    index = context.indexes.year(GREEKS, &instrument.symbol, year, Freshness::Open).await?;
+                    index = context.indexes.year(made.days, &instrument.symbol, year, Freshness::Open).await?;
                 }
                 let entry = index.as_ref().and_then(|index| index.day(date)).filter(|entry| entry.sha256 == sha256);
                 let entry = entry.ok_or_else(|| {

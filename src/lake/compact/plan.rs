@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::greeks::record::{CALCULATION, is_newer};
+use super::recipe::Recipe;
 use crate::lake::layout::Key;
 use crate::lake::manifest::{Calculation, Content};
 use crate::lake::publish::Before;
@@ -58,10 +58,15 @@ pub enum Why {
 
 /// Whether what stands there was made from these very captures by this very calculation. `captures` are (dataset, id) in
 /// order.
-pub fn stale(before: &Before, captures: &[(&str, &str)], calculation: &Calculation) -> Option<Why> {
+pub fn stale(
+    before: &Before,
+    captures: &[(&str, &str)],
+    calculation: &Calculation,
+    recipe: &dyn Recipe,
+) -> Option<Why> {
     let Some((manifest, _)) = &before.manifest else { return Some(Why::New) };
     let Some(data) = &before.data else { return Some(Why::DataMissing) };
-    if let Some(why) = outdated(&manifest.content, captures, calculation) {
+    if let Some(why) = outdated(&manifest.content, captures, calculation, recipe) {
         return Some(why);
     }
     (data.size != manifest.bytes).then_some(Why::SizeDiffers)
@@ -71,19 +76,26 @@ pub fn stale(before: &Before, captures: &[(&str, &str)], calculation: &Calculati
 ///
 /// # Errors
 /// `Invalid`, with what to do.
-pub fn replaceable(before: &Before) -> Result<()> {
+pub fn replaceable(before: &Before, recipe: &dyn Recipe) -> Result<()> {
     match &before.manifest {
-        Some((manifest, _)) if is_newer(&manifest.content.calculation.version) => Err(Error::invalid(format!(
-            "{} was made by calculation {}, which is later than this program's {CALCULATION} and may have columns that it \
+        Some((manifest, _)) if recipe.is_newer(&manifest.content.calculation.version) => Err(Error::invalid(format!(
+            "{} was made by calculation {}, which is later than this program's {} and may have columns that it \
              does not know; update pitlake and compact again. Readers go on with what is there",
-            manifest.path, manifest.content.calculation.version
+            manifest.path,
+            manifest.content.calculation.version,
+            recipe.version()
         ))),
         _ => Ok(()),
     }
 }
 
 /// Whether a partition with this record was made from other captures or by another calculation.
-pub fn outdated(content: &Content, captures: &[(&str, &str)], calculation: &Calculation) -> Option<Why> {
+pub fn outdated(
+    content: &Content,
+    captures: &[(&str, &str)],
+    calculation: &Calculation,
+    recipe: &dyn Recipe,
+) -> Option<Why> {
     if content.captures.len() != captures.len()
         || content.captures.iter().zip(captures).any(|(made, now)| (made.dataset.as_str(), made.id.as_str()) != *now)
     {
@@ -91,7 +103,7 @@ pub fn outdated(content: &Content, captures: &[(&str, &str)], calculation: &Calc
     }
     let made = &content.calculation;
     // A later version's work is up to date as long as nothing else changed.
-    let same_version = made.version == calculation.version || is_newer(&made.version);
+    let same_version = made.version == calculation.version || recipe.is_newer(&made.version);
     let same =
         same_version && (&made.settings, made.session_closed) == (&calculation.settings, calculation.session_closed);
     (!same).then_some(Why::CalculationChanged)

@@ -1,5 +1,5 @@
-//! What the routes over many days share: which days of a span are stored and as which revision they will be read, and the beginning
-//! of every answer.
+//! Answers over many days: which days of a span are stored and as which revision they will be read, and the beginning and
+//! the headers of every such answer. Called by the rooms' routes that take `start` and `end`.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use axum::response::Response;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
-use super::{Wanted, put_name};
+use super::asked::Wanted;
+use super::context::Context;
+use super::span::{Span, SpanDays};
 use crate::Result;
-use crate::http::context::Context;
-use crate::http::span::{Span, SpanDays};
 use crate::lake::cache::Freshness;
 use crate::lake::layout::PartitionId;
 use crate::lake::promise::Promise;
@@ -48,7 +48,7 @@ pub async fn promises(
 }
 
 /// The members of a JSON answer over many days before what the route adds.
-pub fn envelope(instrument: &Instrument, span: Span, days: &SpanDays) -> Vec<(&'static str, Value)> {
+pub fn span_members(instrument: &Instrument, span: Span, days: &SpanDays) -> Vec<(&'static str, Value)> {
     vec![
         days.member(),
         ("symbol", instrument.symbol.as_str().into()),
@@ -62,10 +62,9 @@ pub fn put_span(
     response: &mut Response,
     wanted: Wanted,
     days: &SpanDays,
-    (instrument, span): (&Instrument, Span),
+    (dataset, instrument, span): (&str, &Instrument, Span),
     what: &str,
 ) {
     days.put_on(response.headers_mut());
-    let name = format!("greeks-{}-{}-{}-{what}", instrument.symbol, span.start, span.end);
-    put_name(response, wanted, &name);
+    wanted.put_name(response, &format!("{dataset}-{}-{}-{}-{what}", instrument.symbol, span.start, span.end));
 }

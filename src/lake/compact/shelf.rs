@@ -6,27 +6,26 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::parsed::ParsedCapture;
 use super::plan::Day;
+use super::recipe::Parsed;
 
 /// Shared by the days that are compacted side by side.
-#[derive(Debug)]
 pub struct Shelf {
     max_bytes: u64,
     days: Mutex<Days>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Days {
     held: HashMap<Day, Held>,
     uses: u64,
     bytes: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Held {
     /// By dataset and id.
-    parts: HashMap<(String, String), Arc<ParsedCapture>>,
+    parts: HashMap<(String, String), Arc<dyn Parsed>>,
     bytes: u64,
     last_used: u64,
 }
@@ -37,7 +36,7 @@ impl Shelf {
     }
 
     /// The parsed capture, if it is still here.
-    pub fn get(&self, day: &Day, dataset: &str, id: &str) -> Option<Arc<ParsedCapture>> {
+    pub fn get(&self, day: &Day, dataset: &str, id: &str) -> Option<Arc<dyn Parsed>> {
         let mut days = self.days.lock();
         days.uses += 1;
         let now = days.uses;
@@ -47,7 +46,7 @@ impl Shelf {
     }
 
     /// Keeps what was parsed of a day; days that were not asked for the longest make room, this one last.
-    pub fn keep(&self, day: &Day, parts: impl IntoIterator<Item = Arc<ParsedCapture>>) {
+    pub fn keep(&self, day: &Day, parts: impl IntoIterator<Item = Arc<dyn Parsed>>) {
         let mut days = self.days.lock();
         let days = &mut *days;
         days.uses += 1;
@@ -55,7 +54,7 @@ impl Shelf {
         held.last_used = days.uses;
         for part in parts {
             let bytes = part.bytes();
-            let name = (part.capture.dataset.clone(), part.capture.id.clone());
+            let name = (part.capture().dataset.clone(), part.capture().id.clone());
             if held.parts.insert(name, part).is_none() {
                 held.bytes += bytes;
                 days.bytes += bytes;
@@ -96,20 +95,28 @@ impl Days {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::greeks::compact::{Captured, parse};
-    use crate::market::{Instruments, TradingDate};
+    use crate::lake::manifest::CaptureRef;
+
+    struct Part(CaptureRef);
+
+    impl Parsed for Part {
+        fn capture(&self) -> &CaptureRef {
+            &self.0
+        }
+
+        fn bytes(&self) -> u64 {
+            1000
+        }
+    }
 
     fn day(symbol: &str) -> Day {
         Day { symbol: symbol.parse().unwrap(), date: "2025-01-15".parse().unwrap() }
     }
 
-    fn part(id: &str) -> Arc<ParsedCapture> {
-        let instruments = Instruments::builtin();
-        let spy = instruments.get(&"SPY".parse().unwrap()).unwrap();
-        let nothing = zstd::encode_all(&b""[..], 1).unwrap().into();
-        let captured = Captured { dataset: "greeks".into(), id: id.into(), bytes: nothing };
-        let date: TradingDate = "2025-01-15".parse().unwrap();
-        Arc::new(parse(&captured, date, spy, &instruments, None).unwrap())
+    fn part(id: &str) -> Arc<dyn Parsed> {
+        let (dataset, id) = ("greeks".to_owned(), id.to_owned());
+        let (first_received_at, last_received_at) = (None, None);
+        Arc::new(Part(CaptureRef { dataset, id, documents: 0, rows: 0, first_received_at, last_received_at }))
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Compaction that goes on: each round brings the open days up to date with what came since the last one, and late captures
-//! with them. Run by `compact --follow`, and by whoever receives captures in the same process. Holds nothing that cannot be
+//! with them. Run by `compact --follow` ([`follow`], for every room), and by whoever receives captures in the same process. Holds nothing that cannot be
 //! had again from the captures: kill it anywhere, start another.
 //!
 //! What a round looks at: the symbols that have captures (one listing of folders per source), and of each the captures from
@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
-use super::execute::{Compactor, Outcome, SOURCES, Years, add_to_years, copy};
+use super::compactor::{Compactor, Outcome, Years, add_to_years, copy};
 use super::plan::{Day, Selection};
 use super::shelf::Shelf;
 use crate::lake::layout::{Key, prefix};
@@ -49,7 +49,7 @@ struct Known {
     failed: bool,
 }
 
-/// Compacts again and again. What it remembers of a day that is done takes about a hundred bytes; the parsed captures of open
+/// Compacts one room's captures again and again. What it remembers of a day that is done takes about a hundred bytes; the parsed captures of open
 /// days take at most the compactor's `memory_bytes`, days beside each other as much again while they are made.
 pub struct Follower {
     compactor: Compactor,
@@ -65,7 +65,13 @@ pub struct Follower {
 
 impl Follower {
     pub fn new(compactor: Compactor, selection: Selection) -> Self {
-        let shelf = Shelf::new(compactor.options.memory_bytes);
+        let most = compactor.options.memory_bytes;
+        Self::with_shelf(compactor, selection, most)
+    }
+
+    /// The same, with another bound on the parsed captures of open days, in bytes.
+    pub fn with_shelf(compactor: Compactor, selection: Selection, most_bytes: u64) -> Self {
+        let shelf = Shelf::new(most_bytes);
         let (known, owed, swept, heard) = (HashMap::new(), BTreeMap::new(), HashMap::new(), HashMap::new());
         Self { compactor, selection, shelf, known, owed, swept, heard }
     }
@@ -105,9 +111,9 @@ impl Follower {
         let mut done = BTreeSet::new();
         for (day, result) in self.compactor.days(&days, Some(&self.shelf), &|_| ()).await {
             match result {
-                Ok(both) => {
-                    outcomes.extend([&both.0, &both.1].map(|published| Ok(Outcome::of(published))));
-                    add_to_years(&mut years, &day, &both);
+                Ok(published) => {
+                    outcomes.extend(published.iter().map(|published| Ok(Outcome::of(published))));
+                    add_to_years(&mut years, &day, &published);
                     done.insert(day);
                 }
                 Err(error) => {
@@ -117,47 +123,19 @@ impl Follower {
             }
         }
         for ((symbol, year), manifests) in years {
-            let outcome = self.compactor.year(&symbol, year, &manifests).await;
-            if let Err(error) = &outcome {
+            let of_year = self.compactor.year(&symbol, year, &manifests).await;
+            if let Some(Err(error)) = of_year.iter().find(|outcome| outcome.is_err()) {
                 tracing::warn!(%symbol, year, %error, "a year was not brought up to date");
                 // Its days are looked at again, and with them the year.
                 done.retain(|day| day.symbol != symbol || day.date.year() != year);
             }
-            outcomes.push(outcome);
+            outcomes.extend(of_year);
         }
         for (day, seen) in wanted.into_iter().filter(|(day, _)| done.contains(day)) {
             self.owed.remove(&day);
             self.known.insert(day, Known { seen, failed: false });
         }
         outcomes
-    }
-
-    /// Goes round every `every`, counted from the start of a round, until `shutdown`. `told` hears of each partition.
-    pub async fn run(
-        mut self,
-        every: Duration,
-        shutdown: impl Future<Output = ()>,
-        mut told: impl FnMut(&Result<Outcome>) -> Result<()>,
-    ) -> Result<()> {
-        let mut period = tokio::time::interval(every);
-        period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut shutdown = std::pin::pin!(shutdown);
-        let mut hurry = false;
-        loop {
-            // A round that is broken off is as good as killed: what it did stands, the rest is found again.
-            let outcomes = tokio::select! {
-                () = &mut shutdown => return Ok(()),
-                outcomes = async {
-                    if !hurry {
-                        period.tick().await;
-                    }
-                    self.round().await
-                } => outcomes,
-            };
-            // A store that is down is not asked without a pause.
-            hurry = self.has_backlog() && outcomes.iter().all(Result::is_ok);
-            outcomes.iter().try_for_each(&mut told)?;
-        }
     }
 
     /// Days that failed because of what they hold wait for a change; the others are owed.
@@ -217,7 +195,7 @@ impl Follower {
     /// The symbols that have captures, each with the sources that have them.
     async fn symbols(&self) -> Result<BTreeMap<Symbol, Vec<&'static str>>> {
         let mut symbols: BTreeMap<Symbol, Vec<&'static str>> = BTreeMap::new();
-        for source in SOURCES {
+        for &source in self.compactor.recipe.sources() {
             if let Some(symbol) = &self.selection.symbol {
                 symbols.entry(symbol.clone()).or_default().push(source);
                 continue;
@@ -258,8 +236,8 @@ impl Follower {
         }
         let instrument = self.compactor.instruments.get(symbol);
         for (day, seen) in &mut days {
-            let session = instrument.and_then(|instrument| instrument.session(day.date));
-            seen.closed = session.is_none_or(|session| session.close <= now);
+            let is_closed = |instrument| self.compactor.recipe.is_closed(instrument, day.date, now);
+            seen.closed = instrument.is_none_or(|instrument| is_closed(instrument));
         }
         Ok(days)
     }
@@ -269,6 +247,42 @@ impl Follower {
         let instrument = self.compactor.instruments.get(symbol);
         let today = instrument.map_or_else(|| now.date_naive().into(), |instrument| instrument.trading_date_of(now));
         (0..RECENT_DAYS).fold(today, |date, _| date.prev_day())
+    }
+}
+
+/// Goes round for every room, one after the other, every `every`, counted from the start of a round, until `shutdown`. `told` hears
+/// of each partition.
+///
+/// # Errors
+/// Those of `told`.
+pub async fn follow(
+    mut followers: Vec<Follower>,
+    every: Duration,
+    shutdown: impl Future<Output = ()>,
+    mut told: impl FnMut(&Result<Outcome>) -> Result<()>,
+) -> Result<()> {
+    let mut period = tokio::time::interval(every);
+    period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut shutdown = std::pin::pin!(shutdown);
+    let mut hurry = false;
+    loop {
+        // A round that is broken off is as good as killed: what it did stands, the rest is found again.
+        let outcomes = tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            outcomes = async {
+                if !hurry {
+                    period.tick().await;
+                }
+                let mut outcomes = Vec::new();
+                for follower in &mut followers {
+                    outcomes.extend(follower.round().await);
+                }
+                outcomes
+            } => outcomes,
+        };
+        // A store that is down is not asked without a pause.
+        hurry = followers.iter().any(Follower::has_backlog) && outcomes.iter().all(Result::is_ok);
+        outcomes.iter().try_for_each(&mut told)?;
     }
 }
 
