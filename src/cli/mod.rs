@@ -1,6 +1,7 @@
 //! The command line: one small file per subcommand, each parses, calls the library and prints. [`exit`] is the one place
 //! where an outcome becomes an exit code.
 
+mod audit;
 mod bench;
 mod calendar;
 mod capture;
@@ -70,6 +71,8 @@ enum Command {
     Changes(changes::ChangesArgs),
     /// What the lake holds: spans, sizes, conditions day by day, how far behind
     Status(status::StatusArgs),
+    /// What is in an old archive, and what to do with each record of it
+    Audit(audit::AuditArgs),
     /// Show that an API answer is what plain SQL over the lake's files gives, and print that SQL
     Prove(prove::ProveArgs),
     /// Print statements that make the lake's datasets tables of another engine
@@ -134,6 +137,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
             status::run(&args, &cli.lake.store().await?, clock.as_ref(), &mut out).await?;
             Ok(Outcome::Good)
         }
+        Command::Audit(args) => audit::run(args, &cli.lake, clock, &mut out).await,
         Command::Prove(args) => prove::run(&args, &cli.lake, clock, &mut out).await,
         Command::Ddl(args) => ddl::run(&args, &cli.lake, &mut out),
         Command::Keys(args) => {

@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use super::{exit, progress};
 use crate::Result;
-use crate::greeks::verify::{Done, repair, verify};
 use crate::lake::store::Store;
-use crate::lake::verify::{Finding, Report, Selection, Severity, Told};
+use crate::lake::verify::mend::{Done, repair};
+use crate::lake::verify::{Finding, Report, Selection, Severity, Tenant, Told, verify};
 use crate::market::{Instruments, SharedClock};
+use crate::server::rooms::tenants;
 
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
@@ -52,8 +53,9 @@ pub async fn run(
 ) -> Result<bool> {
     let selection = Selection { symbol: symbol(args, &instruments)? };
     let out = RefCell::new(Printer { out, json: args.json, folded: 0, failed: None });
+    let tenants = tenants(store, &instruments, &clock);
     let mut repaired = Vec::new();
-    let mut report = look(store, &instruments, &selection, |finding| {
+    let mut report = look(store, &tenants, &selection, |finding| {
         if !args.repair {
             out.borrow_mut().finding(finding);
         }
@@ -62,8 +64,8 @@ pub async fn run(
     if args.repair {
         if report.damaged() {
             let mut told = |done: &Done| out.borrow_mut().done(done);
-            repaired = repair(store, &instruments, &clock, &report.findings, &mut told).await;
-            report = look(store, &instruments, &selection, |_| {}).await?;
+            repaired = repair(store, &tenants, &clock, &report.findings, &mut told).await;
+            report = look(store, &tenants, &selection, |_| {}).await?;
         }
         report.findings.iter().for_each(|finding| out.borrow_mut().finding(finding));
     }
@@ -95,12 +97,7 @@ fn symbol(args: &VerifyArgs, instruments: &Instruments) -> Result<Option<crate::
     }
 }
 
-async fn look(
-    store: &Store,
-    instruments: &Arc<Instruments>,
-    selection: &Selection,
-    found: impl Fn(&Finding),
-) -> Result<Report> {
+async fn look(store: &Store, tenants: &[Tenant], selection: &Selection, found: impl Fn(&Finding)) -> Result<Report> {
     let bar = progress::bar(0, "verifying");
     let told = |told: Told<'_>| match told {
         Told::Found(finding) => bar.suspend(|| found(finding)),
@@ -109,7 +106,7 @@ async fn look(
             bar.set_position(done);
         }
     };
-    let report = verify(store, Arc::clone(instruments), selection, &told).await;
+    let report = verify(store, tenants, selection, &told).await;
     bar.finish_and_clear();
     report
 }
@@ -142,7 +139,10 @@ impl Printer<'_> {
 
     fn done(&mut self, done: &Done) {
         let text = || match done.done {
-            true => format!("repaired {} {}", done.repair, done.key),
+            true => {
+                let room = done.room.map_or_else(String::new, |room| format!("{room} "));
+                format!("repaired {} {room}{}", done.repair, done.key)
+            }
             false => format!("not repaired: {} ({})", done.key, done.detail),
         };
         self.line(done, text);

@@ -1,7 +1,6 @@
 //! Verification of this room: that minute sums are sums of the rows, day statistics statistics of them, and the year's table
 //! what the days say. Called by `pitlake verify`; the rest, from checksums to captures, is [`crate::lake::verify`]'s.
 
-mod repair;
 mod sums;
 mod years;
 
@@ -10,31 +9,15 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use repair::{Done, repair};
-
-use super::record::{CALCULATION, DATASETS, GREEKS, GREEKS_BY_MINUTE, STRIKES, is_newer};
-use crate::Result;
+use super::record::{CALCULATION, GREEKS, GREEKS_BY_MINUTE, STRIKES, is_newer};
 use crate::lake::layout::PartitionId;
 use crate::lake::manifest::{Condition, Content};
-use crate::lake::store::Store;
-use crate::lake::verify::{Code, DayView, Decoded, Finding, Report, Room, Selection, Standing, Told, YearView};
+use crate::lake::verify::{Code, DayView, Decoded, Finding, Room, Standing, YearView};
 use crate::market::Instruments;
 
-/// Re-reads the whole lake, or one symbol of it.
-///
-/// # Errors
-/// Those of the store. Damage is no error but a finding.
-pub async fn verify(
-    store: &Store,
-    instruments: Arc<Instruments>,
-    selection: &Selection,
-    told: &dyn Fn(Told<'_>),
-) -> Result<Report> {
-    crate::lake::verify::verify(store, &DATASETS, Arc::new(GreeksRoom { instruments }), selection, told).await
-}
-
-struct GreeksRoom {
-    instruments: Arc<Instruments>,
+/// The checks of this room.
+pub struct GreeksRoom {
+    pub instruments: Arc<Instruments>,
 }
 
 impl Room for GreeksRoom {

@@ -8,6 +8,7 @@ use crate::greeks;
 use crate::lake::compact::{CompactOptions, Compactor, Recipe, YearStep};
 use crate::lake::dataset::Dataset;
 use crate::lake::store::Store;
+use crate::lake::verify::{self, Claim, Tenant};
 use crate::market::{Instruments, SharedClock};
 use crate::profile;
 
@@ -57,4 +58,16 @@ impl Compacted {
             .into_iter()
             .fold(Compactor::new((self.recipe)(), store, instruments, clock, options), Compactor::then)
     }
+}
+
+/// What `pitlake verify` knows: each room's checks, and what makes its days and years again.
+pub fn tenants(store: &Store, instruments: &Arc<Instruments>, clock: &SharedClock) -> Vec<Tenant> {
+    let tenant = |name, datasets, checks: Arc<dyn verify::Room>, compacted: &Compacted| {
+        let compactor = compacted.compactor(store, instruments, clock, CompactOptions::default());
+        let claim = Claim { datasets, sources: compactor.recipe.sources() };
+        Tenant { name, claim, checks, remake: Arc::new(compactor) }
+    };
+    let table = || Arc::clone(instruments);
+    let [greeks] = &COMPACTED;
+    vec![tenant("greeks", &greeks::DATASETS, Arc::new(greeks::verify::GreeksRoom { instruments: table() }), greeks)]
 }

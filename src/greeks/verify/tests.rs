@@ -11,6 +11,7 @@ use arrow::array::Float64Array;
 use super::*;
 use crate::greeks::record::{BY_MINUTE, GREEKS_BY_DAY};
 use crate::lake::manifest::Manifest;
+use crate::lake::verify::{Selection, Told, verify};
 
 use lake::*;
 
@@ -287,7 +288,7 @@ async fn one_symbol_can_be_verified_alone() {
     let told = |_: Told<'_>| {};
     for (symbol, expected) in [("SPY", vec![Code::Sha256Differs, Code::Degraded]), ("QQQ", vec![])] {
         let selection = Selection { symbol: Some(symbol.parse().unwrap()) };
-        let report = verify(&lake.store, Arc::clone(&lake.instruments), &selection, &told).await.unwrap();
+        let report = verify(&lake.store, &lake.tenants(), &selection, &told).await.unwrap();
         assert_eq!(report.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), expected, "{symbol}");
     }
 }

@@ -48,7 +48,7 @@ pub fn check(view: &YearView) -> Vec<Finding> {
             }
         }
     }
-    let known = |date: &TradingDate| view.doubtful.contains(date) || days.iter().any(|entry| entry.date == *date);
+    let known = |date: &TradingDate| view.is_doubtful(GREEKS, *date) || days.iter().any(|entry| entry.date == *date);
     wrong.extend(rows.keys().filter(|date| !known(date)).map(|date| format!("{date} is no day of the lake")));
     match wrong.as_slice() {
         [] => Vec::new(),

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
 
-use super::{Code, Finding};
+use super::{Claim, Code, Finding};
 use crate::lake::catalog::Catalog;
 use crate::lake::layout::{Key, PartitionId, Period, prefix};
 use crate::lake::manifest::{Change, Manifest, pretty_json};
@@ -18,45 +18,53 @@ use crate::lake::{partition, year_index};
 use crate::market::{Symbol, TradingDate};
 use crate::{Error, ErrorKind, Result};
 
-/// One step, in the order in which steps are taken.
+/// One step, in the order in which steps are taken. The number is the place of the room, among those that the plan was made
+/// for, whose partition it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Repair {
     /// Write the manifest again from the footer of its file.
-    Manifest(PartitionId),
+    Manifest(usize, PartitionId),
     /// Make the dataset's catalog again from the names of its year manifests.
     Catalog(String),
-    /// Make the day's partitions again from its captures.
-    Day(Symbol, TradingDate),
-    /// Make the year's indexes and tables again from the manifests of its days.
-    Year(Symbol, i32),
+    /// Make the room's partitions of the day again from its captures.
+    Day(usize, Symbol, TradingDate),
+    /// Make the room's indexes and tables of the year again from the manifests of its days.
+    Year(usize, Symbol, i32),
     /// Nothing can be done here; the sentence says why.
     Impossible { key: String, why: String },
 }
 
-/// What to do about the damage among `findings`.
-pub fn plan(findings: &[Finding]) -> Vec<Repair> {
+/// What to do about the damage among `findings`, by the rooms whose `claims` it falls under.
+pub fn plan(findings: &[Finding], claims: &[Claim]) -> Vec<Repair> {
     let damage = || findings.iter().filter(|finding| finding.is_damage());
+    let owner = |dataset: &str| claims.iter().position(|claim| claim.owns(dataset));
     let mut without_captures = BTreeSet::new();
     let (mut manifests, mut days, mut years) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut catalogs = BTreeSet::new();
     let mut impossible = BTreeSet::new();
     for finding in damage() {
         match (finding.code, finding.key.parse::<Key>()) {
-            (Code::CaptureDamaged | Code::CaptureMissing, Ok(Key::Capture { symbol, date, .. })) => {
-                without_captures.insert((symbol, date));
+            (Code::CaptureDamaged | Code::CaptureMissing, Ok(Key::Capture { dataset, symbol, date, .. })) => {
+                let readers = claims.iter().enumerate().filter(|(_, claim)| claim.reads(&dataset));
+                without_captures.extend(readers.map(|(room, _)| (room, symbol.clone(), date)));
                 impossible.insert((finding.key.clone(), finding.hint.to_owned()));
             }
-            (code, Ok(Key::Partition(id) | Key::Manifest(id))) if code != Code::StrayObject => match id.period {
-                Period::Year(year) => {
-                    years.insert((id.symbol, year));
+            (code, Ok(Key::Partition(id) | Key::Manifest(id)))
+                if code != Code::StrayObject
+                    && let Some(room) = owner(&id.dataset) =>
+            {
+                match id.period {
+                    Period::Year(year) => {
+                        years.insert((room, id.symbol, year));
+                    }
+                    Period::Day(date) if is_of_manifest(finding) => {
+                        manifests.insert((room, id.symbol.clone(), date, id));
+                    }
+                    Period::Day(date) => {
+                        days.insert((room, id.symbol, date));
+                    }
                 }
-                Period::Day(date) if is_of_manifest(finding) => {
-                    manifests.insert((id.symbol.clone(), date, id));
-                }
-                Period::Day(date) => {
-                    days.insert((id.symbol, date));
-                }
-            },
+            }
             (_, Ok(Key::Catalog { dataset })) => {
                 catalogs.insert(dataset);
             }
@@ -67,18 +75,18 @@ pub fn plan(findings: &[Finding]) -> Vec<Repair> {
     }
     // A day that is made again gets its manifests with it.
     let possible: BTreeSet<_> = days.difference(&without_captures).cloned().collect();
-    manifests.retain(|(symbol, date, _)| !possible.contains(&(symbol.clone(), *date)));
-    years.extend(possible.iter().map(|(symbol, date)| (symbol.clone(), date.year())));
-    years.extend(manifests.iter().map(|(symbol, date, _)| (symbol.clone(), date.year())));
-    for (symbol, date) in days.intersection(&without_captures) {
+    manifests.retain(|(room, symbol, date, _)| !possible.contains(&(*room, symbol.clone(), *date)));
+    years.extend(possible.iter().map(|(room, symbol, date)| (*room, symbol.clone(), date.year())));
+    years.extend(manifests.iter().map(|(room, symbol, date, _)| (*room, symbol.clone(), date.year())));
+    for (room, symbol, date) in days.intersection(&without_captures) {
         // The year must not forget a day only because the day is broken.
-        years.remove(&(symbol.clone(), date.year()));
+        years.remove(&(*room, symbol.clone(), date.year()));
         let why = "its captures are damaged or missing, and without them it cannot be made again".to_owned();
         impossible.insert((format!("{symbol} {date}"), why));
     }
-    let manifests = manifests.into_iter().map(|(_, _, id)| Repair::Manifest(id));
-    let days = possible.into_iter().map(|(symbol, date)| Repair::Day(symbol, date));
-    let years = years.into_iter().map(|(symbol, year)| Repair::Year(symbol, year));
+    let manifests = manifests.into_iter().map(|(room, _, _, id)| Repair::Manifest(room, id));
+    let days = possible.into_iter().map(|(room, symbol, date)| Repair::Day(room, symbol, date));
+    let years = years.into_iter().map(|(room, symbol, year)| Repair::Year(room, symbol, year));
     let impossible = impossible.into_iter().map(|(key, why)| Repair::Impossible { key, why });
     let catalogs = catalogs.into_iter().map(Repair::Catalog);
     manifests.chain(catalogs).chain(days).chain(years).chain(impossible).collect()
@@ -176,15 +184,32 @@ pub async fn restore_revision(store: &Store, made: &Manifest, remembered: Option
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+
     use super::*;
+    use crate::lake::dataset::{Cut, Dataset};
 
     const DATA: &str = "greeks/symbol=SPY/date=2025-01-15/part-0.parquet";
     const MANIFEST: &str = "_manifest/greeks/symbol=SPY/2025-01-15.json";
     const CAPTURE: &str = "raw/greeks/symbol=SPY/date=2025-01-15/0a.jsonl.zst";
     const INDEX: &str = "_manifest/greeks/symbol=SPY/2025.json";
 
+    const fn dataset(name: &'static str, cut: Cut) -> Dataset {
+        let schema = || Arc::new(Schema::empty());
+        Dataset { name, about: "", cut, schema, sorted_by: &[], packing: &[], row_group_rows: 1 }
+    }
+
+    static GREEKS: [&Dataset; 2] = [&dataset("greeks", Cut::Day), &dataset("greeks_by_day", Cut::Year)];
+    static BARS: [&Dataset; 1] = [&dataset("bars", Cut::Day)];
+
     fn planned(findings: &[(Code, &str)]) -> Vec<Repair> {
-        plan(&findings.iter().map(|(code, key)| Finding::new(*code, *key, "")).collect::<Vec<_>>())
+        let claims = [
+            Claim { datasets: &GREEKS, sources: &["chains", "greeks"] },
+            Claim { datasets: &BARS, sources: &["bars"] },
+        ];
+        plan(&findings.iter().map(|(code, key)| Finding::new(*code, *key, "")).collect::<Vec<_>>(), &claims)
     }
 
     fn spy() -> (Symbol, TradingDate) {
@@ -194,11 +219,11 @@ mod tests {
     #[test]
     fn a_manifest_comes_from_the_footer_unless_the_day_is_made_again() {
         let (symbol, date) = spy();
-        let year = Repair::Year(symbol.clone(), 2025);
-        let manifest = Repair::Manifest(PartitionId::day("greeks", &symbol, date));
+        let year = Repair::Year(0, symbol.clone(), 2025);
+        let manifest = Repair::Manifest(0, PartitionId::day("greeks", &symbol, date));
         assert_eq!(planned(&[(Code::NoManifest, MANIFEST)]), [manifest, year.clone()]);
         let both = [(Code::NoManifest, MANIFEST), (Code::Unreadable, DATA)];
-        assert_eq!(planned(&both), [Repair::Day(symbol, date), year]);
+        assert_eq!(planned(&both), [Repair::Day(0, symbol, date), year]);
     }
 
     #[test]
@@ -215,6 +240,25 @@ mod tests {
         assert!(
             matches!(planned(&[(Code::StrayObject, stray)]).as_slice(), [Repair::Impossible { key, .. }] if key == stray)
         );
-        assert_eq!(planned(&[(Code::IndexMissingDay, INDEX)]), [Repair::Year(spy().0, 2025)]);
+        assert_eq!(planned(&[(Code::IndexMissingDay, INDEX)]), [Repair::Year(0, spy().0, 2025)]);
+    }
+
+    #[test]
+    fn a_repair_is_its_rooms_and_touches_no_other() {
+        let (symbol, date) = spy();
+        let bars = "bars/symbol=SPY/date=2025-01-15/part-0.parquet";
+        let remade = [Repair::Day(1, symbol.clone(), date), Repair::Year(1, symbol.clone(), 2025)];
+        assert_eq!(planned(&[(Code::Sha256Differs, bars)]), remade);
+        // A capture of exposures is no reason to leave the bars as they are, and the other way round.
+        let both = planned(&[(Code::Sha256Differs, bars), (Code::NoData, DATA), (Code::CaptureMissing, CAPTURE)]);
+        assert_eq!(both[..2], remade);
+        assert!(both[2..].iter().all(|step| matches!(step, Repair::Impossible { .. })) && both.len() == 4, "{both:?}");
+        let table = "greeks_by_day/symbol=SPY/year=2025/part-0.parquet";
+        assert_eq!(planned(&[(Code::Unreadable, table)]), [Repair::Year(0, symbol, 2025)]);
+        // Captures that no room makes days of.
+        let only_kept = "raw/legacy_tpo/symbol=SPY/date=2025-01-15/0a.jsonl.zst";
+        let left = planned(&[(Code::CaptureDamaged, only_kept), (Code::Unreadable, bars)]);
+        assert_eq!(left[..2], remade);
+        assert!(matches!(&left[2..], [Repair::Impossible { key, .. }] if key == only_kept));
     }
 }

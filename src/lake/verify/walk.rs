@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::inventory::{DayObjects, Inventory, YearObjects};
 use super::partition::{self, Checked, Stored};
-use super::{Code, DayView, Finding, Report, Room, Standing, Told, YearView, capture, catalog, index};
+use super::{Code, DayView, Finding, Report, Standing, Tenant, Told, YearView, capture, catalog, index};
 use crate::lake::catalog::Catalog;
 use crate::lake::dataset::{Cut, Dataset};
 use crate::lake::layout::{Key, PartitionId};
@@ -19,9 +19,6 @@ use crate::lake::store::Store;
 use crate::lake::year_index::{DayEntry, YearIndex};
 use crate::market::{Symbol, TradingDate};
 use crate::{Error, ErrorKind, Result};
-
-/// Datasets of captures that no partition is ever made from: the originals of what was brought in from elsewhere.
-const KEPT_FOR_THEMSELVES: [&str; 1] = ["legacy_tpo"];
 
 /// Days in memory at once; a full one takes about 60 MB.
 const DAYS_AT_ONCE: usize = 3;
@@ -34,23 +31,24 @@ pub struct Selection {
     pub symbol: Option<Symbol>,
 }
 
-/// Re-reads what the selection admits. `told` hears of each finding as it is made; the report holds all of them.
+/// Re-reads what the selection admits, of all rooms that live in the lake. `told` hears of each finding as it is made; the report holds all of them.
 ///
 /// # Errors
 /// Those of the store: what cannot be read cannot be judged. Damage is no error but a finding.
 pub async fn verify(
     store: &Store,
-    datasets: &[&'static Dataset],
-    room: Arc<dyn Room>,
+    tenants: &[Tenant],
     selection: &Selection,
     told: &dyn Fn(Told<'_>),
 ) -> Result<Report> {
+    let datasets: Vec<&'static Dataset> = tenants.iter().flat_map(|tenant| tenant.claim.datasets).copied().collect();
     let mut inventory = Inventory::default();
     let mut listing = store.list("");
     while let Some(object) = listing.try_next().await? {
-        inventory.take(&object.key, datasets, selection.symbol.as_ref());
+        inventory.take(&object.key, &datasets, selection.symbol.as_ref());
     }
-    let walk = Walk { store, datasets, room, told, done: Cell::new(0), of: inventory.days() };
+    let tenants: Arc<[Tenant]> = tenants.into();
+    let walk = Walk { store, datasets: &datasets, tenants, told, done: Cell::new(0), of: inventory.days() };
     let mut report = Report { findings: std::mem::take(&mut inventory.findings), ..Report::default() };
     report.findings.iter().for_each(|finding| told(Told::Found(finding)));
     for ((symbol, year), objects) in &inventory.years {
@@ -58,7 +56,7 @@ pub async fn verify(
     }
     // A catalog is of the whole lake: against one symbol's part of it everything else would look made up.
     if selection.symbol.is_none() {
-        for dataset in datasets {
+        for dataset in &datasets {
             report.add(walk.catalog(dataset, &inventory).await?);
         }
     }
@@ -71,7 +69,7 @@ pub async fn verify(
 struct Walk<'a> {
     store: &'a Store,
     datasets: &'a [&'static Dataset],
-    room: Arc<dyn Room>,
+    tenants: Arc<[Tenant]>,
     told: &'a dyn Fn(Told<'_>),
     done: Cell<u64>,
     of: u64,
@@ -92,10 +90,8 @@ impl Walk<'_> {
         let mut days = stream::iter(&objects.days)
             .map(|(date, objects)| async move { self.day(symbol, *date, objects).await.map(|part| (*date, part)) })
             .buffered(DAYS_AT_ONCE);
-        while let Some((date, (part, sound))) = days.try_next().await? {
-            if !sound {
-                doubtful.insert(date);
-            }
+        while let Some((date, (part, damaged))) = days.try_next().await? {
+            doubtful.extend(damaged.into_iter().map(|dataset| (dataset, date)));
             self.tell(&part);
             report.add(part);
             self.done.set(self.done.get() + 1);
@@ -114,16 +110,35 @@ impl Walk<'_> {
         report.findings.iter().for_each(|finding| (self.told)(Told::Found(finding)));
     }
 
-    /// What one day gave, and whether its partitions are sound.
-    async fn day(&self, symbol: &Symbol, date: TradingDate, objects: &DayObjects) -> Result<(Report, bool)> {
+    /// What one day gave, and the datasets whose partitions of it are in doubt.
+    async fn day(
+        &self,
+        symbol: &Symbol,
+        date: TradingDate,
+        objects: &DayObjects,
+    ) -> Result<(Report, BTreeSet<&'static str>)> {
         let mut found = self.partitions(symbol, date, &objects.datasets).await?;
         if found.report.damaged() {
             found = self.partitions(symbol, date, &objects.datasets).await?;
         }
-        let sound = !found.report.damaged();
+        let doubtful = self.in_doubt(&found.report);
         let mut report = found.report;
         self.captures(symbol, date, objects, &found.contents, &mut report).await?;
-        Ok((report, sound))
+        Ok((report, doubtful))
+    }
+
+    /// What is damaged of a room puts all that it made of the day in doubt, and nothing of other rooms.
+    fn in_doubt(&self, report: &Report) -> BTreeSet<&'static str> {
+        let damage = report.findings.iter().filter(|finding| finding.is_damage());
+        let rooms = damage.flat_map(|finding| {
+            let dataset = match finding.key.parse() {
+                Ok(Key::Partition(id) | Key::Manifest(id)) => Some(id.dataset),
+                _ => None,
+            };
+            let of = move |tenant: &&Tenant| dataset.as_ref().is_none_or(|dataset| tenant.claim.owns(dataset));
+            self.tenants.iter().filter(of)
+        });
+        rooms.flat_map(|tenant| tenant.claim.datasets).map(|dataset| dataset.name).collect()
     }
 
     async fn partitions(
@@ -132,7 +147,7 @@ impl Walk<'_> {
         date: TradingDate,
         datasets: &BTreeSet<&'static str>,
     ) -> Result<Partitions> {
-        let room = Arc::clone(&self.room);
+        let tenants = Arc::clone(&self.tenants);
         let wanted: Vec<_> =
             self.named(datasets).map(|dataset| (dataset, PartitionId::day(dataset.name, symbol, date))).collect();
         let stored = self.stored(wanted).await?;
@@ -140,7 +155,7 @@ impl Walk<'_> {
         blocking(move || {
             let mut found = Partitions::default();
             view.partitions = found.take(stored);
-            found.report.findings.extend(room.day(&view));
+            found.report.findings.extend(tenants.iter().flat_map(|tenant| tenant.checks.day(&view)));
             found
         })
         .await
@@ -188,8 +203,15 @@ impl Walk<'_> {
             .flat_map(|content| &content.captures)
             .map(|capture| (capture.dataset.clone(), capture.id.clone()))
             .collect();
-        // Where a record is lost nobody can say what was compacted.
-        let judged = contents.values().all(Option::is_some);
+        // Where a record is lost nobody can say what was compacted; what no room makes days of never is.
+        let judged = |source: &str| {
+            let mut readers = self.tenants.iter().filter(|tenant| tenant.claim.reads(source)).peekable();
+            readers.peek().is_some()
+                && readers.all(|tenant| {
+                    let mut own = contents.iter().filter(|(dataset, _)| tenant.claim.owns(dataset));
+                    own.all(|(_, content)| content.is_some())
+                })
+        };
         for (dataset, id) in named.union(&objects.captures) {
             let key =
                 Key::Capture { dataset: dataset.clone(), symbol: symbol.clone(), date, id: id.clone() }.to_string();
@@ -200,8 +222,7 @@ impl Walk<'_> {
             };
             report.captures += 1;
             report.bytes += bytes.len() as u64;
-            let is_for_partitions = !KEPT_FOR_THEMSELVES.contains(&dataset.as_str());
-            if judged && is_for_partitions && !named.contains(&(dataset.clone(), id.clone())) {
+            if judged(dataset) && !named.contains(&(dataset.clone(), id.clone())) {
                 let detail = format!("no partition of {symbol} {date} was made from it");
                 report.findings.push(Finding::new(Code::NotCompacted, key.clone(), detail));
             }
@@ -242,7 +263,7 @@ impl Walk<'_> {
         symbol: &Symbol,
         year: i32,
         objects: &YearObjects,
-        doubtful: &BTreeSet<TradingDate>,
+        doubtful: &BTreeSet<(&'static str, TradingDate)>,
     ) -> Result<Report> {
         let mut found = Partitions::default();
         let mut view = YearView {
@@ -254,6 +275,8 @@ impl Walk<'_> {
         };
         for dataset in self.datasets.iter().copied().filter(|dataset| dataset.cut == Cut::Day) {
             let id = PartitionId::year(dataset.name, symbol, year);
+            let doubtful: BTreeSet<TradingDate> =
+                doubtful.iter().filter(|(name, _)| *name == dataset.name).map(|(_, date)| *date).collect();
             let index: index::Found = self
                 .get(&id.manifest_key())
                 .await?
@@ -270,19 +293,21 @@ impl Walk<'_> {
                     let detail =
                         format!("{} names this day; neither its file nor its manifest is there", id.manifest_key());
                     found.report.findings.push(Finding::new(Code::PartitionMissing, id.data_key(), detail));
-                    view.doubtful.insert(date);
+                    let room = self.tenants.iter().find(|tenant| tenant.claim.owns(dataset.name));
+                    let beside = room.into_iter().flat_map(|tenant| tenant.claim.datasets);
+                    view.doubtful.extend(beside.map(|dataset| (dataset.name, date)));
                 }
             }
-            found.report.findings.extend(index::check(&id, &index, &entries, doubtful));
+            found.report.findings.extend(index::check(&id, &index, &entries, &doubtful));
             view.days.insert(dataset.name, entries);
         }
         let tables =
             self.named(&objects.tables).map(|dataset| (dataset, PartitionId::year(dataset.name, symbol, year)));
         let stored = self.stored(tables.collect()).await?;
-        let room = Arc::clone(&self.room);
+        let tenants = Arc::clone(&self.tenants);
         blocking(move || {
             view.tables = found.take(stored);
-            found.report.findings.extend(room.year(&view));
+            found.report.findings.extend(tenants.iter().flat_map(|tenant| tenant.checks.year(&view)));
             found.report
         })
         .await

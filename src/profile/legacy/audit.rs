@@ -18,7 +18,7 @@ use super::record::LegacyRecord;
 use super::survey::Survey;
 use super::text::{self, FileText};
 use crate::Result;
-use crate::market::Instruments;
+use crate::market::{Grid, Instruments};
 
 /// Files are taken together up to so many, or so many bytes.
 const TOGETHER: usize = 256;
@@ -184,8 +184,11 @@ fn found(file: &ArchiveFile, instruments: &Instruments, now: DateTime<Utc>) -> O
             Original { file: name.clone(), line, index: index as u32, text: text[piece.range.clone()].to_owned() };
         records.push(match piece.content {
             Content::Bad(finding) => bad(original, finding),
-            Content::Record(read) => {
+            Content::Record(mut read) => {
                 let (identity, whose) = identity::identify(&read, &piece.around, &path, instruments, now);
+                if let Some(instrument) = &identity.instrument {
+                    read.record.snap(Grid::of(instrument));
+                }
                 let mut findings = read.findings;
                 findings.extend(whose);
                 Found { original, record: read.record, identity, findings }

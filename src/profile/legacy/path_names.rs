@@ -51,7 +51,7 @@ fn parts(token: &str) -> Vec<&str> {
         if token.len() > length {
             let (start, end) = token.split_at(token.len() - length);
             if digits(end) && !start.ends_with(|last: char| last.is_ascii_digit()) {
-                return vec![start, end];
+                return day_of_month(start).into_iter().chain([end]).collect();
             }
             let (start, end) = token.split_at(length);
             if digits(start) && !end.starts_with(|first: char| first.is_ascii_digit()) {
@@ -60,6 +60,13 @@ fn parts(token: &str) -> Vec<&str> {
         }
     }
     vec![token]
+}
+
+/// `15Jan` is two words.
+fn day_of_month(token: &str) -> Vec<&str> {
+    let digits = token.bytes().take_while(u8::is_ascii_digit).count();
+    let (day, name) = token.split_at(digits);
+    if (1..=2).contains(&digits) && month(name).is_some() { vec![day, name] } else { vec![token] }
 }
 
 fn date(tokens: &[&str]) -> Option<PathDate> {
@@ -120,7 +127,7 @@ mod tests {
             ("NQ/2025/NQ_01-15-2025.json", "NQ", Some(day)),
             ("NQ/2025/2025-01-15 (1).json", "NQ", Some(day)),
             ("old/2024-01-02/NQ_2025_01_15_v2.json", "v2", Some(day)),
-            ("NQ_15Jan2025.json", "NQ", None),
+            ("NQ_15Jan2025.json", "Jan", Some(day)),
             ("NQ_15-Jan-2025.json", "Jan", Some(day)),
             ("NQ_Jan2025.json", "Jan", Some(PathDate::Month(2025, 1))),
             ("NQ/2025/01.json", "NQ", Some(PathDate::Month(2025, 1))),
@@ -131,9 +138,7 @@ mod tests {
         ] {
             let names = names(path);
             assert_eq!(names.words.first().map(String::as_str), Some(word), "{path}");
-            if path != "NQ_15Jan2025.json" {
-                assert_eq!(names.date, date, "{path}");
-            }
+            assert_eq!(names.date, date, "{path}");
         }
         assert!(day.holds("2025-01-15".parse().unwrap()) && !day.holds("2025-01-16".parse().unwrap()));
         assert!(PathDate::Month(2025, 1).holds("2025-01-31".parse().unwrap()));

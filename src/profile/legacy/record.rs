@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::field::Field;
-use crate::market::{SessionKind, TradingDate};
+use crate::market::{Grid, SessionKind, TradingDate};
 use crate::profile::{Bias, SessionType};
 
 /// A record with its fields under their known names. Prices are doubles as the archive wrote them.
@@ -83,6 +83,25 @@ impl LegacyRecord {
             Field::ExcessLow => &mut self.excess_low,
             _ => return None,
         })
+    }
+
+    /// Moves prices that are a tick's but for a double's noise onto it; others stay as they are.
+    pub fn snap(&mut self, grid: Grid) {
+        let snapped = |price: f64| match grid.ticks(price) {
+            Some(on) if on.exact => grid.price(on.ticks),
+            _ => price,
+        };
+        for field in self.levels().map(|(field, _)| field) {
+            if let Some(price) = self.number_mut(field) {
+                *price = price.map(snapped);
+            }
+        }
+        for print in self.single_prints.iter_mut().flatten() {
+            *print = print.map(snapped);
+        }
+        for period in self.tpo_structure.iter_mut().flatten() {
+            (period.high, period.low) = (snapped(period.high), snapped(period.low));
+        }
     }
 
     /// The fields of the old API that it lacks.

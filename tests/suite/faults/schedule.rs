@@ -14,13 +14,14 @@ use object_store::memory::InMemory;
 use pitlake::greeks::compact::Greeks;
 use pitlake::greeks::ingest::ingest;
 use pitlake::greeks::live::LiveOptions;
-use pitlake::greeks::verify::verify;
 use pitlake::lake::cache::{Cache, CacheOptions};
 use pitlake::lake::compact::{CompactOptions, Compactor, Selection};
 use pitlake::lake::head::Partitions;
 use pitlake::lake::row_groups::RowGroups;
 use pitlake::lake::store::{PutWhen, Store};
+use pitlake::lake::verify::verify;
 use pitlake::market::{FixedClock, Instruments, SharedClock};
+use pitlake::server::rooms::tenants;
 use pitlake::server::{Server, ServerOptions};
 use pitlake::{ErrorKind, Result};
 use rand::{RngExt, SeedableRng};
@@ -253,7 +254,8 @@ impl World {
         if let Some(error) = compact(&self.compactor_of(store.clone())).await.first() {
             return Err(format!("compaction at the end: {error}"));
         }
-        let verified = verify(&store, Arc::clone(&self.instruments), &Default::default(), &|_| {}).await;
+        let verified =
+            verify(&store, &tenants(&store, &self.instruments, &self.clock()), &Default::default(), &|_| {}).await;
         let mut findings = verified.map_err(said("verify"))?.findings;
         findings.retain(|finding| finding.is_damage() || !["degraded", "pending"].contains(&finding.code.as_str()));
         if !findings.is_empty() {

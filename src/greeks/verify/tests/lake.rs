@@ -13,11 +13,14 @@ use super::super::*;
 use crate::greeks::compact::Greeks;
 use crate::greeks::generate::{Settings, generate};
 use crate::greeks::ingest::ingest;
-use crate::lake::compact::{self, CompactOptions, Compactor};
+use crate::greeks::record::DATASETS;
+use crate::lake::compact::{self, CompactOptions, Compactor, Recipe};
 use crate::lake::dataset::Dataset;
 use crate::lake::manifest::Manifest;
 use crate::lake::partition;
-use crate::lake::store::StoreOptions;
+use crate::lake::store::{Store, StoreOptions};
+use crate::lake::verify::mend::{Done, repair};
+use crate::lake::verify::{Claim, Report, Selection, Tenant, Told, verify};
 use crate::market::{FixedClock, SharedClock};
 
 pub(super) const FIRST: &str = "2025-01-15";
@@ -52,12 +55,21 @@ impl Lake {
         ingest(Box::new(std::io::Cursor::new(lines)), instruments, clock, &self.store, Box::new(|_| {})).await.unwrap();
     }
 
-    pub(super) async fn compact(&self) {
+    fn compactor(&self) -> Compactor {
         let (instruments, clock) = (Arc::clone(&self.instruments), Arc::clone(&self.clock));
-        let compactor =
-            Compactor::new(Arc::new(Greeks), self.store.clone(), instruments, clock, CompactOptions::default());
+        Compactor::new(Arc::new(Greeks), self.store.clone(), instruments, clock, CompactOptions::default())
+    }
+
+    pub(super) async fn compact(&self) {
+        let compactor = self.compactor();
         let days = compactor.plan(&compact::Selection::default()).await.unwrap();
         compactor.run(&days, &|_| {}).await.into_iter().for_each(|outcome| drop(outcome.unwrap()));
+    }
+
+    pub(super) fn tenants(&self) -> [Tenant; 1] {
+        let claim = Claim { datasets: &DATASETS, sources: Greeks.sources() };
+        let checks = Arc::new(GreeksRoom { instruments: Arc::clone(&self.instruments) });
+        [Tenant { name: "greeks", claim, checks, remake: Arc::new(self.compactor()) }]
     }
 
     pub(super) fn path(&self, key: &str) -> PathBuf {
@@ -138,7 +150,7 @@ impl Lake {
 
     pub(super) async fn verify(&self) -> Report {
         let told = std::cell::RefCell::new(Vec::new());
-        let report = verify(&self.store, Arc::clone(&self.instruments), &Selection::default(), &|event| {
+        let report = verify(&self.store, &self.tenants(), &Selection::default(), &|event| {
             if let Told::Found(finding) = event {
                 told.borrow_mut().push(finding.clone());
             }
@@ -158,7 +170,7 @@ impl Lake {
     pub(super) async fn repair(&self) -> Vec<Done> {
         let findings = self.verify().await.findings;
         let mut told = 0;
-        let done = repair(&self.store, &self.instruments, &self.clock, &findings, &mut |_| told += 1).await;
+        let done = repair(&self.store, &self.tenants(), &self.clock, &findings, &mut |_| told += 1).await;
         assert_eq!(told, done.len());
         done
     }

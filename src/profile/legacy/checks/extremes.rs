@@ -6,7 +6,7 @@ use super::Subject;
 use crate::market::Ticks;
 
 /// Single prints of so many ticks are a tail.
-const TAIL_TICKS: i64 = 2;
+const TAIL_TICKS: usize = 2;
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let record = subject.record;
@@ -30,7 +30,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             findings.push(Finding::new(Code::ExcessWithoutTail, excess_field.name(), evidence));
         }
         if let (Some(false), Some([from, to])) = (excess, tail)
-            && is_left_behind(subject, from, to, extreme)
+            && left_behind(subject, extreme, if side == "high" { -1 } else { 1 }) >= TAIL_TICKS
         {
             let evidence = format!("single prints {from} to {to} at the {side} {extreme}");
             findings.push(Finding::new(Code::TailWithoutExcess, excess_field.name(), evidence));
@@ -44,19 +44,14 @@ fn tail(subject: &Subject<'_>, extreme: f64) -> Option<[f64; 2]> {
     prints.copied().find(|[low, high]| (*low..=*high).contains(&extreme))
 }
 
-/// Whether single prints at an extreme are a tail for certain: enough of them, and made by a period that others came after.
-/// Nobody has had the time to come back to what the last period alone traded at.
-fn is_left_behind(subject: &Subject<'_>, low: f64, high: f64, extreme: f64) -> bool {
-    let (Some(from), Some(to), Some(Ticks(extreme))) =
-        (subject.ticks(low), subject.ticks(high), subject.ticks(extreme))
-    else {
-        return false;
+/// Ticks from an extreme on at which one period alone traded, and others came after it: nobody has had the time to come back
+/// to what the last period alone traded at. None without all periods.
+fn left_behind(subject: &Subject<'_>, extreme: f64, step: i64) -> usize {
+    let (Some(Ticks(extreme)), Some(periods)) = (subject.ticks(extreme), subject.all_periods()) else { return 0 };
+    let Some(last) = periods.iter().map(|period| period.at).max() else { return 0 };
+    let is_left = |at: &i64| {
+        let mut makers = periods.iter().filter(|period| (period.low.0..=period.high.0).contains(at));
+        makers.next().is_some_and(|maker| maker.at != last) && makers.next().is_none()
     };
-    let Some(periods) = subject.all_periods() else { return false };
-    let last = periods.iter().map(|period| period.at).max();
-    let makers = periods.iter().filter(|period| (period.low.0..=period.high.0).contains(&extreme));
-    let is_last = makers.map(|period| Some(period.at)).any(|maker| maker == last);
-    let rows = to.0 - from.0 + 1;
-    let left_by_one = rows >= TAIL_TICKS;
-    left_by_one && !is_last
+    (0..TAIL_TICKS as i64).map(|tick| extreme + step * tick).take_while(is_left).count()
 }
