@@ -155,6 +155,9 @@ fn print(outcomes: &[Result<Partition>], args: &CompactArgs, out: &mut dyn Write
     }
     let (all, written) = (partitions().count(), partitions().filter(|partition| partition.action == "written").count());
     line(out, &format!("{all} partitions, {written} written, {} as they were", all - written))?;
+    if args.dataset.as_deref() == Some(PROFILES) {
+        return if written == 0 { line(out, "every profile is made from the bars that there are") } else { Ok(()) };
+    }
     if outcomes.is_empty() {
         let name = args.dataset.as_deref().unwrap_or("greeks");
         line(out, &format!("nothing to compact: no captures match; `pitlake ingest {name} FILE` brings some in"))?;

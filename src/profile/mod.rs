@@ -25,6 +25,7 @@ pub mod settings_file;
 pub mod share;
 pub mod tables;
 pub mod value_area;
+pub mod verify;
 
 #[cfg(test)]
 mod compute_tests;

@@ -11,6 +11,7 @@ use crate::lake::store::Store;
 use crate::lake::verify::{self, Claim, Tenant};
 use crate::market::{Instruments, SharedClock};
 use crate::profile;
+use crate::profile::verify::{ProfilesRoom, RemakeProfiles};
 
 /// Every dataset of the lake.
 pub static DATASETS: LazyLock<Vec<&'static Dataset>> =
@@ -68,6 +69,16 @@ pub fn tenants(store: &Store, instruments: &Arc<Instruments>, clock: &SharedCloc
         Tenant { name, claim, checks, remake: Arc::new(compactor) }
     };
     let table = || Arc::clone(instruments);
-    let [greeks] = &COMPACTED;
-    vec![tenant("greeks", &greeks::DATASETS, Arc::new(greeks::verify::GreeksRoom { instruments: table() }), greeks)]
+    let [greeks, bars] = &COMPACTED;
+    let profiles = RemakeProfiles { store: store.clone(), instruments: table(), clock: Arc::clone(clock) };
+    vec![
+        tenant("greeks", &greeks::DATASETS[..], Arc::new(greeks::verify::GreeksRoom { instruments: table() }), greeks),
+        tenant("bars", &bars::DATASETS[..], Arc::new(bars::verify::BarsRoom { instruments: table() }), bars),
+        Tenant {
+            name: "profiles",
+            claim: Claim { datasets: &profile::DATASETS, sources: &[] },
+            checks: Arc::new(ProfilesRoom),
+            remake: Arc::new(profiles),
+        },
+    ]
 }

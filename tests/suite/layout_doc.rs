@@ -4,6 +4,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use pitlake::greeks;
 use pitlake::lake::layout::{Key, PartitionId, config_key};
 use pitlake::lake::{catalog::Catalog, instruments};
+use pitlake::profile;
 use pitlake::server::DATASETS;
 
 fn page() -> String {
@@ -17,15 +18,23 @@ fn between<'a>(page: &'a str, open: &str, close: &str) -> &'a str {
     parts[1].split_once(close).unwrap_or_else(|| panic!("{open} does not end with {close}")).0
 }
 
-fn spelled(data_type: &DataType) -> &'static str {
-    match data_type {
+fn spelled(data_type: &DataType) -> String {
+    let name = match data_type {
         DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if zone.as_ref() == "UTC" => "timestamp(µs, UTC)",
         DataType::Date32 => "date32",
         DataType::Float64 => "double",
         DataType::Int64 => "int64",
         DataType::Int32 => "int32",
+        DataType::Utf8 => "string",
+        DataType::Boolean => "boolean",
+        DataType::List(element) => return format!("list<{}>", spelled(element.data_type())),
+        DataType::Struct(members) => {
+            let members = members.iter().map(|member| format!("{} {}", member.name(), spelled(member.data_type())));
+            return format!("struct<{}>", members.collect::<Vec<_>>().join(", "));
+        }
         other => panic!("the page has no name for {other}"),
-    }
+    };
+    name.to_owned()
 }
 
 #[test]
@@ -48,7 +57,7 @@ fn schemas() {
             .iter()
             .map(|field| {
                 let nullable = if field.is_nullable() { "yes" } else { "no" };
-                [field.name().clone(), spelled(field.data_type()).to_owned(), nullable.to_owned()]
+                [field.name().clone(), spelled(field.data_type()), nullable.to_owned()]
             })
             .collect();
         assert_eq!(told, made, "{}", dataset.name);
@@ -91,13 +100,18 @@ fn paths() {
         day(by_minute).data_key(),
         year(by_day).data_key(),
         day("bars").data_key(),
+        year(profile::record::PROFILES).data_key(),
+        year(profile::record::PROFILES_HISTORY).data_key(),
         day(strikes).manifest_key(),
         day(by_minute).manifest_key(),
         year(by_day).manifest_key(),
+        year(profile::record::PROFILES).manifest_key(),
+        year(profile::record::PROFILES_HISTORY).manifest_key(),
         year(strikes).manifest_key(),
         Catalog::key(strikes),
         config_key("keys.json"),
         config_key(instruments::FILE),
+        config_key(profile::settings_file::FILE),
     ];
     assert_eq!(told, made);
     for path in told {

@@ -7,7 +7,8 @@ use crate::lake::layout::every_partition;
 
 const ABOUT: &str = "\
 Views of a lake for DuckDB (run with 1.5 and 2.0). Each query looks for files anew, so new days are there at once.
-Instants are TIMESTAMPTZ in UTC. Name symbol and date (or year) in WHERE: other files are not opened for their rows.";
+Instants are TIMESTAMPTZ in UTC. Name symbol and date (or year) in WHERE: other files are not opened for their rows.
+A view of a dataset that the lake has nothing of cannot be made: its statement fails, the others stand.";
 
 const SECRET: &str = "\
 On S3, once per database:

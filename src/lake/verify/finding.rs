@@ -32,6 +32,7 @@ pub enum Code {
     RollupDiffers,
     RollupAhead,
     DayDiffers,
+    LevelsDiffer,
     IndexDiffers,
     IndexMissingDay,
     CatalogDiffers,
@@ -42,6 +43,7 @@ pub enum Code {
     UnknownObject,
     NotCompacted,
     SettingsChanged,
+    ProfileStale,
     Newer,
     Degraded,
     Pending,
@@ -94,6 +96,16 @@ impl Code {
                 "a publication was interrupted: run `pitlake compact`, or `pitlake verify --repair`",
             ),
             Code::DayDiffers => ("day_differs", Damage, REBUILD),
+            Code::LevelsDiffer => (
+                "levels_differ",
+                Damage,
+                "run `pitlake verify --repair`: it makes the year's profiles again from their bars",
+            ),
+            Code::ProfileStale => (
+                "profile_stale",
+                Note,
+                "run `pitlake compact`; `pitlake recalculate --stale` shows first what will change",
+            ),
             Code::IndexDiffers => ("index_differs", Damage, YEAR),
             Code::IndexMissingDay => ("index_missing_day", Damage, YEAR),
             Code::CatalogDiffers => (

@@ -1,5 +1,6 @@
 //! Profiles as what is made of a year's bars once they are published, and of all years at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -14,8 +15,10 @@ use crate::lake::dataset::Dataset;
 use crate::lake::publish::Published;
 use crate::lake::store::Store;
 use crate::market::{Instruments, Symbol};
+use crate::profile::session_record::SessionRecord;
 use crate::profile::settings::Settings;
 use crate::profile::tables;
+use crate::profile::verify::contradiction;
 use crate::{Error, ErrorKind, Result};
 
 /// What compaction of bars does next. What it writes is named in the catalogs by [`tables`] itself.
@@ -29,11 +32,13 @@ impl YearStep for Profiles {
 
     fn year<'a>(&'a self, task: YearTask<'a>) -> BoxFuture<'a, Result<Vec<Published>>> {
         async move {
-            let YearTask { store, instruments, symbol, year, now, .. } = task;
-            if task.scope == Scope::All {
-                remake(store, instruments, (symbol, year), now).await
-            } else {
-                bring(store, instruments, (symbol, year), now).await
+            let YearTask { store, instruments, symbol, year, scope, now, .. } = task;
+            match bring(store, instruments, (symbol, year), now).await {
+                // Repair of the bars: what of the profiles cannot be read is made again with them.
+                Err(error) if error.kind() == ErrorKind::Corrupt && scope == Scope::All => {
+                    remake(store, instruments, (symbol, year), now).await
+                }
+                brought => brought,
             }
         }
         .boxed()
@@ -62,11 +67,12 @@ pub async fn bring(
     of_year.put(computed, now).await.map(|(_, published)| published)
 }
 
-/// Makes the current table anew from all bars of the year and from what the history keeps of the old archive, whatever stands
-/// there. The history is not touched.
+/// Makes the current table anew: for repair. Rows that can be read, agree with themselves and come from elsewhere than what would be
+/// computed now (other bars, an older calculation) stay as they are, so that repair changes no published number; all others are
+/// computed from the bars. The history is read and not touched.
 ///
 /// # Errors
-/// As [`bring`].
+/// As [`bring`]; `Corrupt` when the history cannot be read: bring it back from a copy first.
 pub async fn remake(
     store: &Store,
     instruments: &Instruments,
@@ -76,10 +82,34 @@ pub async fn remake(
     let Some(instrument) = instruments.get(symbol) else { return Err(unknown(symbol)) };
     let settings = Arc::new(Settings::load(store).await?);
     let of_year = Year { store, instrument, settings: &settings, year };
+    let standing = match tables::read(store, symbol, year).await {
+        Ok(tables) => tables.current,
+        Err(error) if error.kind() == ErrorKind::Corrupt => Vec::new(),
+        Err(error) => return Err(error),
+    };
     let (due, none) = of_year.due(Which::All).await?;
     let computed = of_year.compute(&due, &none).await?;
     computed.refused.iter().for_each(|refused| tell(symbol, refused));
-    tables::rebuild(store, symbol, year, computed.records, now).await.map(|published| published.into_iter().collect())
+    let rows = repaired(standing, computed.records);
+    tables::rebuild(store, symbol, year, rows, now).await.map(|published| published.into_iter().collect())
+}
+
+/// The computed rows that a repaired table has. Pure.
+fn repaired(standing: Vec<SessionRecord>, computed: Vec<SessionRecord>) -> Vec<SessionRecord> {
+    let key = |record: &SessionRecord| (record.date, record.session.as_str());
+    let origin = |record: &SessionRecord| {
+        (record.calculation_version.clone(), record.source_sha256.clone(), record.settings.clone())
+    };
+    let is_sound = |record: &SessionRecord| record.is_computed() && contradiction(record).is_none();
+    let mut rows: BTreeMap<_, SessionRecord> =
+        standing.into_iter().filter(is_sound).map(|record| (key(&record), record)).collect();
+    for record in computed {
+        match rows.get(&key(&record)) {
+            Some(known) if origin(known) != origin(&record) => {}
+            _ => drop(rows.insert(key(&record), record)),
+        }
+    }
+    rows.into_values().collect()
 }
 
 /// Every year of bars that the selection admits, one after the other.
@@ -127,4 +157,22 @@ fn unknown(symbol: &Symbol) -> Error {
 
 fn tell(symbol: &Symbol, refused: &Refused) {
     tracing::warn!(%symbol, date = %refused.date, session = %refused.session, error = %refused.error, "no profile");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::sample::{computed, legacy};
+
+    #[test]
+    fn repair_mends_what_is_wrong_and_moves_no_number_that_is_right() {
+        let spoiled = SessionRecord { poc: 1.0, ..computed("2025-01-13", 1) };
+        let other_number = SessionRecord { volume: 1.0, ..computed("2025-01-14", 1) };
+        let older = SessionRecord { calculation_version: "tpo-0".into(), volume: 2.0, ..computed("2025-01-15", 1) };
+        let without_bars = computed("2025-01-17", 1);
+        let standing = vec![spoiled, other_number, older.clone(), legacy("2025-01-16", 'a'), without_bars.clone()];
+        let made: Vec<SessionRecord> = ["2025-01-13", "2025-01-14", "2025-01-15"].map(|date| computed(date, 1)).into();
+        let rows = repaired(standing, made);
+        assert_eq!(rows, [computed("2025-01-13", 1), computed("2025-01-14", 1), older, without_bars]);
+    }
 }

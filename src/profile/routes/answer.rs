@@ -1,6 +1,6 @@
 //! One session on the wire: the bare object, or a drawing of it, with its tag and what every answer says of its partition.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use sha2::{Digest, Sha256};
 
@@ -41,9 +41,6 @@ pub fn of_session(
     tag.put_on(response.headers_mut());
     response.headers_mut().insert(CONDITION, HeaderValue::from_static(record.condition.as_str()));
     response.headers_mut().insert(REVISION, HeaderValue::from(record.revision));
-    if question.form == Form::Text {
-        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    }
     Ok(response)
 }
 

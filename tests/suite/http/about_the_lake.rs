@@ -123,7 +123,7 @@ fn coverage_in_every_format(world: &World) {
 fn datasets_have_the_columns_of_their_files(world: &World) {
     let datasets = world.server.get("/api/v1/datasets").data();
     let names: Vec<&str> = datasets.iter().filter_map(|dataset| dataset["name"].as_str()).collect();
-    assert_eq!(names, ["greeks", "greeks_by_minute", "greeks_by_day"]);
+    assert_eq!(names, ["greeks", "greeks_by_minute", "greeks_by_day", "bars", "profiles", "profiles_history"]);
     for (dataset, folder) in datasets.iter().zip(["date=2025-01-15", "date=2025-01-15", "year=2025"]) {
         let name = dataset["name"].as_str().expect("a name");
         let file = world.lake.get(&format!("{name}/symbol=SPY/{folder}/part-0.parquet"));
