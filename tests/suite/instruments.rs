@@ -1,15 +1,22 @@
 //! Instruments from the outside: what `_config/instruments.toml` may say and what it may not, field by field, that it reaches the
 //! manifests, and that `docs/instruments.md` tells what the code does.
 
+use std::process::Stdio;
+
 use pitlake::market::{Instruments, SessionKind};
 use serde_json::json;
 
-use crate::lake::World;
-use crate::pitlake_binary::{Lake, nested, on_every_store, run};
+use crate::pitlake_binary::{Lake, Ran, nested, on_every_store, pitlake};
 
 on_every_store!(a_wrong_entry_names_file_symbol_and_field, settings_reach_the_manifests, examples_of_the_page_work);
 
 const CALENDAR: [&str; 6] = ["calendar", "SPY", "--start", "2025-01-15", "--end", "2025-01-15"];
+
+fn run(arguments: &[&str]) -> Ran {
+    Ran::of(
+        pitlake().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts"),
+    )
+}
 
 fn page() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/instruments.md")).expect("docs/instruments.md")

@@ -308,7 +308,7 @@ fn undo_takes_rows_back_and_keeps_originals(lake: &Lake) {
     let undone = lake.run(&["migrate", "legacy-tpo", "--undo", "--json"]).ends(0).json();
     assert_eq!(undone["taken_back"], 3);
     assert_eq!(kept(lake), originals);
-    Server::over(lake).get("/api/v1/tpo/NQ/2025-01-15").problem(404, "");
+    Server::over(lake).get("/api/v1/tpo/NQ/2025-01-15").problem(404, "missing-day");
     lake.is_sound();
     assert_eq!(fates(&archive.migrate(&[]).1), BTreeMap::from([("imported", 3)]));
     assert_eq!(timeless(lake), rows);

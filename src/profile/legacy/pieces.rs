@@ -196,10 +196,13 @@ impl<'t> Finder<'t> {
             let looks_like_record =
                 bytes[at] == b'{' && inside.whole.iter().filter_map(|child| Field::named(child.key?)).count() >= 2;
             let has_containers = inside.whole.iter().any(|child| matches!(bytes[child.range.start], b'{' | b'['));
-            if !looks_like_record
-                && (has_containers
-                    || matches!(inside.broken, Some((_, broken)) if broken > at + 1 && matches!(bytes.get(broken), Some(b'{' | b'['))))
-            {
+            // Without a key it is no child of an object.
+            let broken_inside = inside.broken.is_some_and(|(key, broken)| {
+                (bytes[at] == b'[' || key.is_some())
+                    && broken > at + 1
+                    && matches!(bytes.get(broken), Some(b'{' | b'['))
+            });
+            if !looks_like_record && (has_containers || broken_inside) {
                 return self.salvage_children(at, limit, around, depth);
             }
         }

@@ -71,7 +71,7 @@ fn bars_decide_and_originals_stay_answerable(lake: &Lake) {
         }
     }
     assert_eq!(asked(&server, "2025-01-14", "?version=legacy")["poc"], price(6));
-    server.get("/api/v1/tpo/NQ/2025-01-15?version=legacy").problem(404, "");
+    server.get("/api/v1/tpo/NQ/2025-01-15?version=legacy").problem(404, "missing-day");
     assert_eq!(asked(&server, "2025-01-16", "")["calculation_version"], "legacy");
     lake.is_sound();
     assert_eq!(
@@ -101,7 +101,7 @@ fn undo_leaves_what_was_computed(lake: &Lake) {
     assert_eq!(lake.run(&["migrate", "legacy-tpo", "--undo", "--json"]).ends(0).json()["taken_back"], 2);
     let server = Server::over(lake);
     assert_eq!(asked(&server, "2025-01-14", "")["calculation_version"], "tpo-1");
-    server.get("/api/v1/tpo/NQ/2025-01-14?version=legacy").problem(404, "");
-    server.get("/api/v1/tpo/NQ/2025-01-16").problem(404, "");
+    server.get("/api/v1/tpo/NQ/2025-01-14?version=legacy").problem(404, "missing-day");
+    server.get("/api/v1/tpo/NQ/2025-01-16").problem(404, "missing-day");
     lake.is_sound();
 }

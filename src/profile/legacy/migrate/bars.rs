@@ -1,35 +1,30 @@
-//! The lake's bars, for judging records against them and for computing sessions again. Blocks; called from threads of work, never
-//! from the runtime's own.
+//! The lake's bars as the migration asks for them: which days there are, and what is stored when they are computed. Blocks; called from
+//! threads of work, never from the runtime's own.
 
 use std::collections::HashSet;
 
 use futures::TryStreamExt;
 use tokio::runtime::Handle;
 
+use crate::Result;
 use crate::bars::record::BARS;
 use crate::bars::stored::{self, StoredDay};
 use crate::lake::layout::{PartitionId, prefix};
-use crate::lake::manifest::Condition;
 use crate::lake::store::Store;
 use crate::market::{Instrument, Session, TradingDate};
 use crate::profile::compact::{Made, of_day};
-use crate::profile::compute::{Question, Shape, profile};
-use crate::profile::legacy::checks::{Recompute, Recomputed};
+use crate::profile::legacy::{LakeBars, Recompute, Recomputed};
 use crate::profile::session_record::SessionRecord;
 use crate::profile::settings::Settings;
-use crate::{ErrorKind, Result};
 
 /// What the lake's bars make of sessions.
-pub struct LakeBars {
-    store: Store,
-    settings: Settings,
-    handle: Handle,
-    row_ticks: u32,
+pub struct KnownDays {
+    bars: LakeBars,
     /// Manifests of the days that there are: most archives have far more days than the lake has bars.
     days: HashSet<String>,
 }
 
-impl LakeBars {
+impl KnownDays {
     /// Looks up which days there are. `row_ticks` is the height of the archive's rows.
     ///
     /// # Errors
@@ -41,7 +36,8 @@ impl LakeBars {
             days.insert(object.key);
         }
         let settings = Settings::load(store).await?;
-        Ok(Self { store: store.clone(), settings, handle: Handle::current(), row_ticks, days })
+        let bars = LakeBars { store: store.clone(), runtime: Handle::current(), settings, row_ticks };
+        Ok(Self { bars, days })
     }
 
     /// Whether there are bars of that date.
@@ -55,7 +51,7 @@ impl LakeBars {
     /// Those of the store.
     pub fn computed(&self, instrument: &Instrument, date: TradingDate) -> Result<Vec<SessionRecord>> {
         let Some(day) = self.day(instrument, date)? else { return Ok(Vec::new()) };
-        let made = of_day(instrument, &self.settings, date, &day)?;
+        let made = of_day(instrument, &self.bars.settings, date, &day)?;
         Ok(made
             .into_iter()
             .filter_map(|made| match made {
@@ -69,33 +65,16 @@ impl LakeBars {
         if !self.has(instrument, date) {
             return Ok(None);
         }
-        self.handle.block_on(stored::day(&self.store, instrument, date))
+        self.bars.runtime.block_on(stored::day(&self.bars.store, instrument, date))
     }
 }
 
-impl Recompute for LakeBars {
+impl Recompute for KnownDays {
     fn session(&self, instrument: &Instrument, session: Session) -> Result<Option<Recomputed>> {
-        let Some(day) = self.day(instrument, session.date)? else { return Ok(None) };
-        let shape = Shape { row_ticks: self.row_ticks, ..Shape::of(instrument, &self.settings) };
-        let question = Question { instrument, session, shape, settings: &self.settings, until: None };
-        match profile(&question, &day.bars) {
-            Ok(made) => Ok(made.map(|profile| Recomputed { profile, degraded: doubt(&day) })),
-            // Bars that allow no profile are no bars for this session.
-            Err(error) if error.kind() == ErrorKind::Invalid => Ok(None),
-            Err(error) => Err(error),
-        }
+        if self.has(instrument, session.date) { self.bars.session(instrument, session) } else { Ok(None) }
     }
 
     fn row_ticks(&self) -> u32 {
-        self.row_ticks
+        self.bars.row_ticks()
     }
-}
-
-/// Why the day is not to be trusted altogether.
-fn doubt(day: &StoredDay) -> Option<String> {
-    if day.condition == Condition::Available {
-        return None;
-    }
-    let codes: Vec<&str> = day.reasons.iter().map(|reason| reason.code.as_str()).collect();
-    Some(if codes.is_empty() { day.condition.as_str().to_owned() } else { codes.join(", ") })
 }

@@ -14,7 +14,7 @@ mod work;
 #[cfg(test)]
 mod fate_tests;
 
-pub use bars::LakeBars;
+pub use bars::KnownDays;
 pub use fate::Fate;
 pub use reconciliation::{Accounted, Reconciliation, Series};
 pub use undo::undo;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::bars::LakeBars;
+use super::bars::KnownDays;
 use super::fate::{Fate, Known, decide, says_the_same};
 use super::original::{document, note, row};
 use super::reconciliation::{Accounted, Reconciliation, counted, series};
@@ -82,7 +82,7 @@ impl Migration {
     /// # Errors
     /// Those of the store and of the temporary folder; never for what is in the archive. Run again, it goes on.
     pub async fn run(&self, archive: Archive, told: Arc<dyn Fn(u64) + Send + Sync>) -> Result<Outcome> {
-        let bars = Arc::new(LakeBars::open(&self.store, self.row_ticks).await?);
+        let bars = Arc::new(KnownDays::open(&self.store, self.row_ticks).await?);
         let files = archive.files().len() as u64;
         let skipped = archive.skipped().iter().map(|skipped| format!("{}: {}", skipped.name, skipped.why)).collect();
         let (mut entries, other_files) = self.judged(archive, bars.clone(), told).await?;
@@ -129,7 +129,7 @@ impl Migration {
     async fn judged(
         &self,
         archive: Archive,
-        bars: Arc<LakeBars>,
+        bars: Arc<KnownDays>,
         told: Arc<dyn Fn(u64) + Send + Sync>,
     ) -> Result<(Vec<Entry>, Vec<String>)> {
         let (instruments, now, symbol) = (self.instruments.clone(), self.clock.now(), self.symbol.clone());
@@ -159,7 +159,7 @@ impl Migration {
     }
 
     /// Gives every record its fate, in the order of the archive, and says what has to be put.
-    async fn decide(&self, entries: &mut [Entry], bars: &Arc<LakeBars>) -> Result<Years> {
+    async fn decide(&self, entries: &mut [Entry], bars: &Arc<KnownDays>) -> Result<Years> {
         let mut years = Years::new();
         for (at, entry) in entries.iter().enumerate() {
             if entry.fate != Fate::NotAsked
@@ -183,7 +183,7 @@ impl Migration {
         symbol: &Symbol,
         plan: &YearPlan,
         entries: &[Entry],
-        bars: &Arc<LakeBars>,
+        bars: &Arc<KnownDays>,
     ) -> Result<Vec<SessionRecord>> {
         let Some(instrument) = self.instruments.get(symbol).cloned() else { return Ok(Vec::new()) };
         let mut dates: Vec<TradingDate> = plan.entries.iter().filter_map(|&at| entries[at].date).collect();

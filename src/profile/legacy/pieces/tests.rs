@@ -56,7 +56,7 @@ fn what_is_broken_spoils_only_itself() {
         (format!("{{\"data\":[{NQ},{{\"symbol\":\"ES\",\"date\":\"2025-01-16\",\"poc\":"), vec!["3", "truncated"]),
         (NQ[..40].to_owned(), vec!["truncated"]),
         (format!("{}\n{ES}\n", &NQ[..40]), vec!["truncated", "5"]),
-        (format!("{NQ}\n{}\n{ES}\n", &NQ[..15]), vec!["3", "not_json", "5"]),
+        (format!("{NQ}\n{}\n{ES}\n", &NQ[..15]), vec!["3", "truncated", "5"]),
         (format!("{}\n{ES}\n", NQ.replace(":3", "::3")), vec!["not_json", "5"]),
         (format!("[{NQ},null,7,{ES}]"), vec!["3", "not_a_record", "not_a_record", "5"]),
         (format!(r#"{{"2025-01-15":{NQ},"2025-01-16":null}}"#), vec!["3", "not_a_record"]),
