@@ -3,17 +3,21 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use chrono_tz::America::New_York;
 use clap::Args;
 
 use super::exit::Outcome;
 use super::serve::{Limits, start};
-use crate::greeks::compact::Greeks;
+use crate::bars::ingest::{Declared, ingest as ingest_bars};
+use crate::bars::reading::VolumeKind;
 use crate::greeks::ingest::ingest;
-use crate::lake::compact::{CompactOptions, Compactor, Selection};
+use crate::lake::compact::{CompactOptions, Selection};
 use crate::lake::instruments;
+use crate::lake::journal::Counts;
 use crate::lake::store::{Store, StoreOptions};
 use crate::market::SharedClock;
 use crate::server::bind;
+use crate::server::rooms::COMPACTED;
 use crate::{Error, ErrorKind, Result};
 
 /// The files of `sample-data/`, made by `pitlake generate` (see its README).
@@ -24,6 +28,8 @@ const SAMPLES: [(&str, &[u8]); 2] = [
         include_bytes!("../../sample-data/greeks-SPY-2025-01-16-defects.jsonl.zst"),
     ),
 ];
+const BARS: (&str, &[u8]) =
+    ("bars-NQ-2025-01-13.csv.zst", include_bytes!("../../sample-data/bars-NQ-2025-01-13.csv.zst"));
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -63,8 +69,12 @@ pub async fn run(args: &DemoArgs, clock: SharedClock) -> Result<Outcome> {
 }
 
 /// Calls that work as pasted.
-fn calls(url: &str) -> [String; 8] {
+fn calls(url: &str) -> [String; 12] {
     [
+        format!("curl -s '{url}/api/v1/tpo/NQ/2025-01-15'"),
+        format!("curl -s '{url}/api/v1/tpo/NQ/2025-01-15?format=text&row_ticks=20'"),
+        format!("curl -s '{url}/api/v1/tpo/NQ/range?start=2025-01-13&end=2025-01-17&format=csv'"),
+        format!("curl -s '{url}/api/v1/bars/NQ/2025-01-15?start_time=09:30&end_time=10:00&format=csv'"),
         format!("curl -s '{url}/api/v1/greeks/SPY/coverage?start=2025-01-13&end=2025-01-17&format=csv'"),
         format!("curl -s '{url}/api/v1/greeks/SPY/2025-01-15?at=14:32&strike_min=580&strike_max=590&format=csv'"),
         format!("curl -s '{url}/api/v1/greeks/SPY/2025-01-15/aggregate?start_time=14:00&end_time=15:00'"),
@@ -83,24 +93,41 @@ async fn build(store: &Store, clock: &SharedClock) -> Result<()> {
     for (name, bytes) in SAMPLES {
         let input = Box::new(std::io::Cursor::new(bytes));
         let counts = ingest(input, Arc::clone(&instruments), Arc::clone(clock), store, Box::new(|_| {})).await?;
-        println!(
-            "{name}: {} captures new, {} rows new, {} there already, {} refused",
-            counts.captures, counts.rows, counts.duplicates, counts.refused
-        );
+        told(name, &counts);
     }
-    let options = CompactOptions::default();
-    let compactor = Compactor::new(Arc::new(Greeks), store.clone(), instruments, Arc::clone(clock), options);
-    let days = compactor.plan(&Selection::default()).await?;
-    for outcome in compactor.run(&days, &|_| {}).await {
-        let partition = outcome?;
-        if partition.action == "written" {
-            let year = || partition.year.map_or_else(String::new, |year| year.to_string());
-            let period = partition.date.map_or_else(year, |date| date.to_string());
-            println!("{} {period}: {} rows, {}", partition.dataset, partition.rows, partition.condition.as_str());
+    let (name, bytes) = BARS;
+    let declared = Declared {
+        symbol: "NQ".to_owned(),
+        zone: Some(New_York),
+        stamp: None,
+        volume: VolumeKind::default(),
+        minutes: None,
+        columns: Default::default(),
+    };
+    let input = Box::new(std::io::Cursor::new(bytes));
+    let taken = ingest_bars(input, declared, &instruments, Arc::clone(clock), store, Box::new(|_| {})).await?;
+    told(name, &taken.counts);
+    for room in &COMPACTED {
+        let compactor = room.compactor(store, &instruments, clock, CompactOptions::default());
+        let days = compactor.plan(&Selection::default()).await?;
+        if days.is_empty() {
+            return Err(Error::internal(format!("the samples gave no day of {}", room.name)));
+        }
+        for outcome in compactor.run(&days, &|_| {}).await {
+            let partition = outcome?;
+            if partition.action == "written" {
+                let year = || partition.year.map_or_else(String::new, |year| year.to_string());
+                let period = partition.date.map_or_else(year, |date| date.to_string());
+                println!("{} {period}: {} rows, {}", partition.dataset, partition.rows, partition.condition.as_str());
+            }
         }
     }
-    if days.is_empty() {
-        return Err(Error::internal("the samples gave no day"));
-    }
     Ok(())
+}
+
+fn told(name: &str, counts: &Counts) {
+    println!(
+        "{name}: {} captures new, {} rows new, {} there already, {} refused",
+        counts.captures, counts.rows, counts.duplicates, counts.refused
+    );
 }
