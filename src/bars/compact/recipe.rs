@@ -36,7 +36,7 @@ impl Recipe for Bars {
         last_close(instrument, date).is_none_or(|close| close <= now)
     }
 
-    /// A capture of a futures day is 20 kB and becomes 1380 rows of 120 bytes, twice.
+    /// A capture of a futures day is 30 kB and becomes 1380 rows of 120 bytes, a few times over.
     fn memory_per_byte(&self) -> u64 {
         60
     }

@@ -73,8 +73,7 @@ pub fn resolve(parts: &[Arc<ParsedCapture>], instrument: &Instrument) -> Resolve
         .enumerate()
         .flat_map(|(part, capture)| capture.rows.iter().map(move |row| Placed { row: *row, part }));
     let mut rows: Vec<Placed> = placed.collect();
-    let mut settled = Settled::default();
-    settled.read_again = declared_anew(&mut rows);
+    let mut settled = Settled { read_again: declared_anew(&mut rows), ..Settled::default() };
     rows.sort_by_key(|placed| (placed.row.said.start_minute, placed.row.said.reading.minutes, placed.received()));
     let mut kept = Vec::with_capacity(rows.len());
     for same in rows.chunk_by(|a, b| key(a) == key(b)) {

@@ -48,7 +48,7 @@ pub fn read(
         };
         row += 1;
         take(&record, known, *width, Place { what: "row", number: row, line }, mark, taker)?;
-        if row % TOLD_EVERY == 0 {
+        if row.is_multiple_of(TOLD_EVERY) {
             progress(source.position().byte());
         }
     }

@@ -77,7 +77,7 @@ pub fn read(
         if !object.is_empty() {
             objects.take(object, Some(at), taker)?;
         }
-        if at % TOLD_EVERY == 0 {
+        if at.is_multiple_of(TOLD_EVERY) {
             progress(bytes);
         }
     }

@@ -69,15 +69,10 @@ fn a_day_and_its_parts() {
         ] {
             assert_eq!(times(server.get(&format!("{DAY}?{query}")).ok().data()), expected, "{query}");
         }
-        for query in
-            ["at=09:30&end_time=10:00", "start_time=10:00&end_time=09:00", "start_time=25:00", "strike=5", "at=1&at=2"]
-        {
-            assert_eq!(
-                server.get(&format!("{DAY}?{query}")).problem(400, "invalid-parameter")["status"],
-                400,
-                "{query}"
-            );
+        for query in ["at=09:30&end_time=10:00", "start_time=10:00&end_time=09:00", "start_time=25:00"] {
+            server.get(&format!("{DAY}?{query}")).problem(400, "invalid-parameter");
         }
+        server.get(&format!("{DAY}?strike=5")).problem(400, "unknown-parameter");
     });
 }
 

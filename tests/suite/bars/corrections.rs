@@ -10,6 +10,7 @@ on_every_store!(
     a_corrected_count_changes_the_bar_after_it,
     an_open_day_is_pending,
     the_same_captures_give_the_same_bytes,
+    damage_is_found_and_made_good,
 );
 
 fn minutes(closes: &[f64]) -> String {
@@ -89,4 +90,24 @@ fn the_same_captures_give_the_same_bytes(lake: &Lake) {
         other.compact(&["bars"]);
     }
     assert_eq!(sha256(&other.get(key)), expected, "one after the other, as from the start");
+    other.is_sound();
+}
+
+fn damage_is_found_and_made_good(lake: &Lake) {
+    take(lake, "SPY", &NEW_YORK, minutes(&[100.0, 101.0, 102.0]));
+    lake.compact(&["bars"]);
+    lake.is_sound();
+    let before = lake.objects();
+    let data = "bars/symbol=SPY/date=2025-01-15/part-0.parquet";
+    let mut torn = before[data].to_vec();
+    torn[10] ^= 0xff;
+    lake.plant(data, torn);
+    lake.run(&["verify"]).ends(1);
+    lake.run(&["verify", "--repair"]).ends(0);
+    assert!(lake.get(data) == before[data], "made again from its captures, to the byte");
+    lake.plant("_manifest/bars/symbol=SPY/2025-01-15.json", "{}");
+    lake.run(&["verify"]).ends(1);
+    lake.run(&["verify", "--repair"]).ends(0);
+    assert_eq!(manifest(lake, "SPY", "2025-01-15")["revision"], 1);
+    lake.is_sound();
 }

@@ -125,6 +125,7 @@ fn every_kind_of_file_gives_the_same_rows(lake: &Lake) {
         let manifest = manifest(&lake, "SPY", "2025-01-15");
         assert_eq!(manifest["minutes_seen"], 3, "{name}");
         assert_eq!(told(&manifest, "missing_minutes"), 387, "{name}");
+        lake.is_sound();
     }
 }
 

@@ -111,7 +111,7 @@ fn bitcoin_by_the_minute_and_by_the_hour() {
     let counted = taken(&lake, &["--symbol", "BTC-USD", "--tz", "UTC", "--stamp", "end", &minutes]);
     assert_eq!(counted, counts(33, 45_031, 45_031, 0, 0));
     assert_eq!(rows(&lake, "BTC-USD", "2022-01-15").len(), 1440);
-    assert_eq!(rows(&lake, "BTC-USD", "2021-12-31")[0].volume, 2_300_413.7295);
+    assert_eq!(rows(&lake, "BTC-USD", "2021-12-31")[0].volume, 2_300_413.729_5);
     assert_eq!(manifest(&lake, "BTC-USD", "2022-01-15")["condition"], "available");
     let counted = taken(&lake, &["--symbol", "BTC-USD", &hours]);
     assert_eq!(counted, counts(457, 10_946, 10_945, 1, 0));
