@@ -67,6 +67,9 @@ pub fn tenants(store: &Store, instruments: &Arc<Instruments>, clock: &SharedCloc
         Tenant { name, claim, checks, remake: Arc::new(compactor) }
     };
     let table = || Arc::clone(instruments);
-    let [greeks] = &COMPACTED;
-    vec![tenant("greeks", &greeks::DATASETS, Arc::new(greeks::verify::GreeksRoom { instruments: table() }), greeks)]
+    let [of_greeks, of_bars] = &COMPACTED;
+    vec![
+        tenant("greeks", &greeks::DATASETS, Arc::new(greeks::verify::GreeksRoom { instruments: table() }), of_greeks),
+        tenant("bars", &bars::DATASETS, Arc::new(bars::verify::BarsRoom { instruments: table() }), of_bars),
+    ]
 }
