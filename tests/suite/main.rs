@@ -14,6 +14,7 @@ mod ingest;
 mod kill;
 mod lake;
 mod layout_doc;
+mod legacy;
 mod mistakes;
 mod pitlake_binary;
 mod prove;
