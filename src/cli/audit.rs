@@ -59,7 +59,7 @@ pub async fn run(args: AuditArgs, lake: &LakeArgs, clock: SharedClock, out: &mut
         Some(_) => {
             let store = lake.store().await?;
             let known = instruments::load(&store).await?;
-            let settings = Settings::default();
+            let settings = Settings::load(&store).await?;
             (known, Some(LakeBars { store, runtime: Handle::current(), settings, row_ticks: args.row_ticks }))
         }
         None => (Instruments::builtin(), None),

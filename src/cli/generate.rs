@@ -1,5 +1,6 @@
-//! `pitlake generate`: writes synthetic exposures to a file or to standard output, and leaves bars to [`generate_bars`]. The
-//! dispatcher of the command line calls it; nothing is decided here but where the bytes go and how they are packed.
+//! `pitlake generate`: writes synthetic exposures to a file or to standard output, and leaves bars to [`generate_bars`], the
+//! old archive to [`generate_legacy`]. The dispatcher of the command line calls it; nothing is decided here but where the bytes
+//! go and how they are packed.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -13,6 +14,7 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::generate_bars::{self, BarsArgs};
+use super::generate_legacy::{self, LegacyArgs};
 use crate::greeks::generate::{self, Settings};
 use crate::market::{Instruments, TradingDate};
 use crate::{Error, Result};
@@ -33,6 +35,8 @@ enum GenerateDataset {
     Greeks(GreeksArgs),
     /// Price bars of whole sessions, on the tick grid: by default a day of NQ, one-minute
     Bars(BarsArgs),
+    /// An archive of sessions in the old system's mixed shapes: by default two years of NQ
+    LegacyTpo(LegacyArgs),
 }
 
 #[derive(Debug, Args)]
@@ -93,6 +97,7 @@ pub fn run(args: &GenerateArgs, instruments: &Instruments, stdout: &mut dyn Writ
     let args = match &args.dataset {
         GenerateDataset::Greeks(args) => args,
         GenerateDataset::Bars(args) => return generate_bars::run(args, instruments, stdout),
+        GenerateDataset::LegacyTpo(args) => return generate_legacy::run(args, instruments, stdout),
     };
     let settings = Settings {
         symbol: args.symbol.clone(),

@@ -12,6 +12,7 @@ mod demo;
 mod exit;
 mod generate;
 mod generate_bars;
+mod generate_legacy;
 mod ingest;
 mod keys;
 mod migrate;

@@ -35,7 +35,7 @@ async fn a_correction_makes_a_revision_and_keeps_what_it_replaced() {
     let (first, other) = (computed("2025-01-15", 1), computed("2025-01-16", 1));
     assert_eq!(take(&store, &[first.clone(), other.clone()], 1).await, [Fate::Current; 2]);
     assert!(manifest(&store, &id(&HISTORY)).await.is_err(), "no history before there is something in it");
-    assert_eq!(take(&store, &[first.clone()], 2).await, [Fate::AlreadyThere]);
+    assert_eq!(take(&store, std::slice::from_ref(&first), 2).await, [Fate::AlreadyThere]);
     let published = manifest(&store, &id(&CURRENT)).await.unwrap();
     assert_eq!((published.revision, published.published_at), (1, at(1)), "the same again changes nothing");
 
@@ -59,7 +59,7 @@ async fn a_correction_makes_a_revision_and_keeps_what_it_replaced() {
 async fn who_dies_between_the_tables_loses_nothing() {
     let (_folder, store) = lake().await;
     let (first, second) = (computed("2025-01-15", 1), computed("2025-01-15", 2));
-    take(&store, &[first.clone()], 1).await;
+    take(&store, std::slice::from_ref(&first), 1).await;
     // What the dead one left: the history's file, and not even its manifest.
     let content = content(&HISTORY, &nq(), YEAR, std::slice::from_ref(&first));
     let file = partition::encode(&HISTORY, &[columns::batch(std::slice::from_ref(&first)).unwrap()], &content).unwrap();

@@ -161,7 +161,8 @@ mod tests {
         let mut sound = computed("2025-01-15", 1);
         sound.tail_low = Some([21_370.0, 21_372.25]);
         assert_eq!(contradiction(&sound), None);
-        let wrong: [(fn(&mut SessionRecord), &str); 6] = [
+        type Spoil = fn(&mut SessionRecord);
+        let wrong: [(Spoil, &str); 6] = [
             (|record| record.poc = 21_430.0, "point of control"),
             (|record| record.session_high = 21_441.0, "its periods"),
             (|record| record.value_area_low = 21_360.0, "outside the range"),

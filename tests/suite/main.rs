@@ -15,6 +15,7 @@ mod instruments;
 mod kill;
 mod lake;
 mod layout_doc;
+mod legacy;
 mod migrate;
 mod mistakes;
 mod pitlake_binary;

@@ -129,4 +129,25 @@ mod tests {
         assert_eq!((nothing.minute, nothing.behind_minutes), (None, Some(390)));
         assert_eq!(lag("2029-01-15T22:00:00Z", 390, &[]).behind_minutes, None);
     }
+
+    #[test]
+    fn owed_is_the_session_that_the_dataset_counts() {
+        // All hours of NQ's date, from 18:00 in New York the evening before; one hour of them is stored.
+        let (open, close) = (instant("2025-01-14T23:00:00Z"), instant("2025-01-15T22:00:00Z"));
+        let session = Some(SessionSpan { kind: "full".to_owned(), open, close, early_close: false });
+        let manifest = Manifest {
+            path: String::new(),
+            revision: 1,
+            published_at: instant("2025-01-15T00:05:00Z"),
+            sha256: String::new(),
+            bytes: 0,
+            change: None,
+            content: Content { symbol: "NQ".parse().unwrap(), minutes_seen: 60, session, ..content() },
+        };
+        let builtin = Instruments::builtin();
+        let behind = |now: &str| Lag::of(&manifest, builtin.resolve("NQ").unwrap(), instant(now)).behind_minutes;
+        // Half an hour after the regular hours: 21 hours and a half, not the 390 minutes of those.
+        assert_eq!(behind("2025-01-15T21:30:00Z"), Some(1290));
+        assert_eq!(behind("2025-01-15T22:30:00Z"), Some(1320));
+    }
 }

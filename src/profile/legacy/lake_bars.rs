@@ -4,13 +4,16 @@
 use tokio::runtime::Handle;
 
 use super::checks::{Recompute, Recomputed};
-use crate::bars::stored;
+use crate::bars::stored::{self, StoredDay};
 use crate::lake::manifest::Condition;
 use crate::lake::store::Store;
 use crate::market::{Instrument, Session};
 use crate::profile::settings::Settings;
-use crate::profile::{Question, Shape, profile};
+use crate::profile::{Profile, Question, Shape, profile};
 use crate::{ErrorKind, Result};
+
+/// With fewer of a session's minutes its bars are no sure measure.
+const ENOUGH_PERCENT: u64 = 99;
 
 /// The bars of one lake.
 #[derive(Debug)]
@@ -37,14 +40,21 @@ impl Recompute for LakeBars {
             }
             Err(error) => return Err(error),
         };
-        let degraded = (day.condition != Condition::Available).then(|| {
-            let reasons: Vec<String> = day.reasons.iter().map(|reason| reason.code.to_string()).collect();
-            if reasons.is_empty() { "not complete".to_owned() } else { reasons.join(", ") }
-        });
-        Ok(profile.map(|profile| Recomputed { profile, degraded }))
+        Ok(profile.map(|profile| Recomputed { degraded: doubt(&day, &profile), profile }))
     }
 
     fn row_ticks(&self) -> u32 {
         self.row_ticks
     }
+}
+
+/// Why the bars of a session are no sure measure: the day is degraded or still open, or minutes of this very session are missing.
+fn doubt(day: &StoredDay, profile: &Profile) -> Option<String> {
+    if day.condition != Condition::Available {
+        let degrading = day.reasons.iter().filter(|reason| reason.degrades);
+        let codes: Vec<&str> = degrading.map(|reason| reason.code.as_str()).collect();
+        return Some(if codes.is_empty() { day.condition.as_str().to_owned() } else { codes.join(", ") });
+    }
+    let (seen, expected) = (u64::from(profile.minutes_seen), u64::from(profile.minutes_expected));
+    (seen * 100 < expected * ENOUGH_PERCENT).then(|| format!("{seen} of {expected} minutes"))
 }

@@ -64,12 +64,9 @@ impl<'j> From<&'j Judged> for RecordLine<'j> {
 /// Those of `out`.
 pub fn write(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     let Summary { files, other_files, skipped, counts, .. } = summary;
-    writeln!(
-        out,
-        "{} records in {} files ({other_files} other files, {skipped} skipped)",
-        counts.records,
-        files - other_files
-    )?;
+    let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (records, read) = (counted(counts.records, "record"), counted(files - other_files, "file"));
+    writeln!(out, "{records} in {read}; {}, {skipped} skipped", counted(*other_files, "other file"))?;
     writeln!(out)?;
     writeln!(
         out,

@@ -10,7 +10,7 @@ pub(super) fn check(subject: &Subject<'_>, archive: &OfArchive, findings: &mut V
     }
     if let Some((other, fields)) = &archive.conflicts_with {
         let here = fields.iter().map(|field| format!("{} {}", field.name(), subject.record.shown(*field)));
-        let evidence = format!("{other} differs from {}", here.collect::<Vec<_>>().join(", "));
+        let evidence = format!("{other} has others; here {}", here.collect::<Vec<_>>().join(", "));
         findings.push(Finding::new(Code::DuplicateConflict, "", evidence));
     }
 }
