@@ -282,7 +282,7 @@ fn the_demo_reuses_its_lake() {
     assert!(data("greeks/symbol=SPY/date=2025-01-15/part-0.parquet") == before);
     // The calls that it prints work as pasted.
     let calls: Vec<&String> = second.iter().filter(|line| line.trim_start().starts_with("curl")).collect();
-    assert_eq!(calls.len(), 8, "{second:?}");
+    assert_eq!(calls.len(), 12, "{second:?}");
     for call in calls {
         let url = call.split('\'').nth(1).expect("a URL in quotes");
         let mut answer = reqwest::blocking::get(url).expect("an answer");
