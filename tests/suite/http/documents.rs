@@ -11,7 +11,7 @@ use crate::server::Server;
 
 over_every_lake!(the_openapi_document_lists_every_route, the_pages_need_no_network, healthy, metrics_count_by_route);
 
-const ROUTES: [(&str, &str); 13] = [
+const ROUTES: [(&str, &str); 15] = [
     ("/api/v1/datasets", "/api/v1/datasets"),
     ("/api/v1/symbols", "/api/v1/symbols"),
     ("/api/v1/{dataset}/{symbol}/coverage", "/api/v1/greeks/SPY/coverage"),
@@ -25,7 +25,11 @@ const ROUTES: [(&str, &str); 13] = [
     ("/api/v1/greeks/{symbol}/range", "/api/v1/greeks/SPY/range?start=2025-01-14&end=2025-01-15"),
     ("/api/v1/greeks/{symbol}/screen", "/api/v1/greeks/SPY/screen?start=2025-01-14&end=2025-01-15&greek=gamma&above=0"),
     ("/api/v1/greeks/{symbol}/export", "/api/v1/greeks/SPY/export?start=2025-01-15&end=2025-01-15&strike=585"),
+    ("/api/v1/bars/{symbol}/{date}", "/api/v1/bars/SPY/2025-01-15"),
+    ("/api/v1/bars/{symbol}/latest", "/api/v1/bars/SPY/latest"),
 ];
+/// The world has none; their own tests ask for them.
+const BARS: &str = "/api/v1/bars/";
 /// Has no end that could be waited for.
 const LIVE: &str = "/api/v1/greeks/{symbol}/live";
 
@@ -38,7 +42,7 @@ fn the_openapi_document_lists_every_route(world: &World) {
     let paths = document["paths"].as_object().expect("an object");
     let mut ids = BTreeSet::new();
     for (path, example) in ROUTES {
-        if path != LIVE {
+        if path != LIVE && !path.starts_with(BARS) {
             world.server.get(example).ok();
         }
         let operation = &paths.get(path).unwrap_or_else(|| panic!("{path} is not documented"))["get"];
