@@ -25,6 +25,7 @@ use crate::market::{Instrument, TradingDate};
 #[utoipa::path(
     get,
     path = "/api/v1/bars/{symbol}/{date}",
+    operation_id = "bars_day",
     tag = "bars",
     params(
         ("symbol" = String, Path, description = "Symbol or a provider's spelling of it", example = "NQ"),
@@ -63,6 +64,7 @@ pub async fn day(
 #[utoipa::path(
     get,
     path = "/api/v1/bars/{symbol}/latest",
+    operation_id = "bars_latest",
     tag = "bars",
     params(
         ("symbol" = String, Path, description = "Symbol or a provider's spelling of it", example = "NQ"),

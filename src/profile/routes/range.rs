@@ -42,6 +42,7 @@ const COMPUTED_AT_ONCE: usize = 4;
 #[utoipa::path(
     get,
     path = "/api/v1/tpo/{symbol}/range",
+    operation_id = "tpo_range",
     tag = "tpo",
     params(
         ("symbol" = String, Path, description = "Symbol or a provider's spelling of it", example = "NQ"),

@@ -31,6 +31,7 @@ use crate::profile::session_record::SessionRecord;
 #[utoipa::path(
     get,
     path = "/api/v1/tpo/{symbol}/{date}",
+    operation_id = "tpo_day",
     tag = "tpo",
     params(
         ("symbol" = String, Path, description = "Symbol or a provider's spelling of it", example = "NQ"),
@@ -76,6 +77,7 @@ pub async fn day(
 #[utoipa::path(
     get,
     path = "/api/v1/tpo/{symbol}/latest",
+    operation_id = "tpo_latest",
     tag = "tpo",
     params(
         ("symbol" = String, Path, description = "Symbol or a provider's spelling of it", example = "NQ"),

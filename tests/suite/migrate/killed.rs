@@ -28,7 +28,12 @@ fn whole(lake: &Lake) -> Lake {
 
 #[track_caller]
 fn ends_as(lake: &Lake, whole: &Lake, when: &str) {
-    lake.run(&["verify"]).ends(0);
+    // Between a file and its record is the one place where something is missing, and the next run puts it there.
+    for line in lake.run(&["verify", "--json"]).json_lines() {
+        let unfinished = ["no_manifest", "manifest_behind", "catalog_behind"].iter().any(|code| line["code"] == *code);
+        let harmless = line["code"].is_null() || line["severity"] == "note";
+        assert!(unfinished || harmless, "{when}: {line}");
+    }
     lake.run(&COMMAND).ends(0);
     lake.is_sound();
     assert_eq!(kept(lake), kept(whole), "{when}");
