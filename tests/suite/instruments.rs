@@ -70,7 +70,7 @@ fn settings_reach_the_manifests(lake: &Lake) {
         lake.plant("_config/instruments.toml", toml.to_owned());
         lake.compact(&[]);
         let manifest = lake.manifest("SPY", "2025-01-15");
-        (manifest["settings"].clone(), manifest["revision"].clone())
+        (manifest["calculation"]["settings"].clone(), manifest["revision"].clone())
     };
     let (built_in, first) = settings("");
     assert!(built_in.as_str().is_some_and(|text| text.len() >= 16), "{built_in}");

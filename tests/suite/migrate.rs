@@ -316,7 +316,7 @@ fn undo_takes_rows_back_and_keeps_originals(lake: &Lake) {
 }
 
 fn an_archive_that_is_not_there(lake: &Lake) {
-    let ran = lake.run(&["migrate", "legacy-tpo", "nowhere"]).ends(1);
+    let ran = lake.run(&["migrate", "legacy-tpo", "nowhere"]).ends(2);
     assert!(ran.stderr.contains("nowhere"), "{}", ran.stderr);
     lake.run(&["migrate", "legacy-tpo"]).ends(2);
     lake.run(&["migrate", "legacy-tpo", "archive", "--undo"]).ends(2);
