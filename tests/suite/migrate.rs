@@ -117,8 +117,11 @@ fn fates(account: &Value) -> BTreeMap<&str, u64> {
         .collect()
 }
 
+/// File, which record of it, and its fate.
+type Become = (&'static str, u32, &'static str);
+
 /// A bit of everything, and what becomes of each without bars.
-fn of_all_kinds() -> (Vec<(&'static str, String)>, Vec<(&'static str, u32, &'static str)>) {
+fn of_all_kinds() -> (Vec<(&'static str, String)>, Vec<Become>) {
     let monday = clean("2025-01-13");
     let files = vec![
         ("2025/NQ_2025-01-13.json", format!("// first of the week\n{monday:#}")),
