@@ -7,14 +7,14 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::exit::Outcome;
+use super::exit::{Outcome, wrong_usage};
 use super::settings::LakeArgs;
 use super::{line, progress};
 use crate::lake::instruments;
 use crate::market::{SharedClock, Symbol, TradingDate};
 use crate::profile::legacy::Archive;
 use crate::profile::legacy::migrate::{self, Accounted, Fate, Migration, Reconciliation, Series};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Records and dates that the text shows of each kind; `--json` shows all.
 const SHOWN: usize = 12;
@@ -65,7 +65,10 @@ pub async fn run(args: &MigrateArgs, lake: &LakeArgs, clock: SharedClock, out: &
         };
         return line(out, &told).map(|()| Outcome::Good);
     };
-    let archive = Archive::open(dir)?;
+    let archive = Archive::open(dir).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => wrong_usage(error.detail()),
+        _ => error,
+    })?;
     let bar = progress::bar(2 * archive.files().len() as u64, "reading");
     let told = {
         let bar = bar.clone();

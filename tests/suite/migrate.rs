@@ -117,8 +117,11 @@ fn fates(account: &Value) -> BTreeMap<&str, u64> {
         .collect()
 }
 
+/// File, which record of it, and its fate.
+type Become = (&'static str, u32, &'static str);
+
 /// A bit of everything, and what becomes of each without bars.
-fn of_all_kinds() -> (Vec<(&'static str, String)>, Vec<(&'static str, u32, &'static str)>) {
+fn of_all_kinds() -> (Vec<(&'static str, String)>, Vec<Become>) {
     let monday = clean("2025-01-13");
     let files = vec![
         ("2025/NQ_2025-01-13.json", format!("// first of the week\n{monday:#}")),
@@ -316,7 +319,7 @@ fn undo_takes_rows_back_and_keeps_originals(lake: &Lake) {
 }
 
 fn an_archive_that_is_not_there(lake: &Lake) {
-    let ran = lake.run(&["migrate", "legacy-tpo", "nowhere"]).ends(1);
+    let ran = lake.run(&["migrate", "legacy-tpo", "nowhere"]).ends(2);
     assert!(ran.stderr.contains("nowhere"), "{}", ran.stderr);
     lake.run(&["migrate", "legacy-tpo"]).ends(2);
     lake.run(&["migrate", "legacy-tpo", "archive", "--undo"]).ends(2);
