@@ -14,8 +14,11 @@ use super::value::shown;
 
 /// Wrappers deeper than this are none.
 const DEPTH: usize = 24;
-/// How much is looked through again behind what is broken, in lengths of the text.
+/// How much is looked through again behind what is broken: so many lengths of the text, and so many bytes.
 const SECOND_LOOKS: usize = 8;
+const SECOND_LOOK_BYTES: usize = 256 << 20;
+/// Fields of a session that tell an object among others; a period has two.
+const TELLING: usize = 3;
 
 /// What stands around a record: keys from the outside in, and what a wrapper says for all that is in it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -43,7 +46,8 @@ pub enum Content {
 
 /// All pieces of a text in their order; at least one.
 pub fn pieces(text: &str) -> Vec<Piece> {
-    let mut finder = Finder { text, pieces: Vec::new(), looks_left: SECOND_LOOKS * text.len() + 4096 };
+    let mut finder =
+        Finder { text, pieces: Vec::new(), looks_left: SECOND_LOOKS * text.len() + SECOND_LOOK_BYTES, counted: (0, 1) };
     finder.top();
     finder.pieces
 }
@@ -52,6 +56,8 @@ struct Finder<'t> {
     text: &'t str,
     pieces: Vec<Piece>,
     looks_left: usize,
+    /// A place, and the line that it is in.
+    counted: (usize, usize),
 }
 
 impl<'t> Finder<'t> {
@@ -102,7 +108,8 @@ impl<'t> Finder<'t> {
         let is_container = |child: &Child<'_>| matches!(self.text.as_bytes()[child.range.start], b'{' | b'[');
         let wraps =
             inside.whole.iter().zip(&fields).any(|(child, field)| is_container(child) && field.is_none_or(may_wrap));
-        if contents >= 2 || inside.broken.is_some() || (!wraps && fields.iter().any(Option::is_some)) {
+        let telling = if expected { 2 } else { TELLING };
+        if contents >= telling || inside.broken.is_some() || (!wraps && fields.iter().any(Option::is_some)) {
             return self.record(range, around);
         }
         let before = self.pieces.len();
@@ -179,7 +186,7 @@ impl<'t> Finder<'t> {
         let content = match parse(text) {
             Ok(read) => Content::Record(Box::new(read)),
             Err((line, why)) => {
-                let line = line + self.text[..range.start].bytes().filter(|byte| *byte == b'\n').count();
+                let line = line - 1 + self.line(range.start);
                 Content::Bad(Finding::new(Code::NotJson, "", format!("line {line}: {why}")))
             }
         };
@@ -240,7 +247,8 @@ impl<'t> Finder<'t> {
                 if from >= limit || self.text[from..limit].trim().is_empty() {
                     // The closing bracket alone is missing.
                     if self.pieces.is_empty() {
-                        self.bad(at..limit, around, Code::Truncated, format!("line {}", self.line(at)));
+                        let evidence = format!("line {}: no end to what begins here", self.line(at));
+                        self.bad(at..limit, around, Code::Truncated, evidence);
                     }
                     return limit;
                 }
@@ -290,7 +298,9 @@ impl<'t> Finder<'t> {
                 return None;
             }
             let inside = children(self.text, start, end);
-            if inside.whole.iter().filter_map(|child| Field::named(child.key?)).count() >= 2 {
+            let fields: Vec<Field> = inside.whole.iter().filter_map(|child| Field::named(child.key?)).collect();
+            let is_named = fields.iter().any(|field| matches!(field, Field::Symbol | Field::Date));
+            if fields.len() > TELLING || (is_named && fields.len() >= 2) {
                 return Some(start);
             }
         }
@@ -305,8 +315,13 @@ impl<'t> Finder<'t> {
         });
     }
 
-    fn line(&self, at: usize) -> usize {
-        self.text.as_bytes()[..at.min(self.text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+    /// The line of a place, from 1. Places mostly come in their order.
+    fn line(&mut self, at: usize) -> usize {
+        let at = at.min(self.text.len());
+        let (from, line) = if at >= self.counted.0 { self.counted } else { (0, 1) };
+        let newlines = memchr::memchr_iter(b'\n', &self.text.as_bytes()[from..at]).count();
+        self.counted = (at, line + newlines);
+        self.counted.1
     }
 
     fn around_fault(&self, at: usize, end: usize) -> &'t str {

@@ -171,7 +171,7 @@ proptest! {
             .map(|(at, noise)| {
                 // Noise alone, and noise in the middle of a record.
                 let cut = cut.min(day.len());
-                let bytes = if at % 2 == 0 { noise } else { [&day.as_bytes()[..cut], &noise, &day.as_bytes()[cut..]].concat() };
+                let bytes = if at.is_multiple_of(2) { noise } else { [&day.as_bytes()[..cut], &noise, &day.as_bytes()[cut..]].concat() };
                 (format!("{at}.json"), bytes)
             })
             .collect();

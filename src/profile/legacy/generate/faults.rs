@@ -93,7 +93,7 @@ pub(super) fn plant(code: Code, record: &LegacyRecord, instrument: &Instrument, 
         },
         Code::OutsideSessionRange => record.value_area_high = Some(high + 3.0 * tick),
         Code::OffTickGrid => record.poc = Some(poc + 0.4 * tick).filter(|poc| *poc <= area_high),
-        Code::ImpossiblePrice => record.value_area_low = Some(if turn % 2 == 0 { 0.0 } else { -area_low }),
+        Code::ImpossiblePrice => record.value_area_low = Some(if turn.is_multiple_of(2) { 0.0 } else { -area_low }),
         Code::InitialBalanceMismatch => {
             let balance = record.initial_balance_high? - 2.0 * tick;
             (balance > record.initial_balance_low?).then_some(())?;

@@ -98,7 +98,7 @@ impl Archive<'_> {
         let whole = text(&entry, &Style::PLAIN);
         let bytes: Vec<u8> = match code {
             Code::Truncated => whole.as_bytes()[..whole.len() * (turn % 3 + 1) / 4].to_vec(),
-            Code::NotJson => whole.replacen(": ", if turn % 2 == 0 { " = " } else { ": ]" }, 3).into_bytes(),
+            Code::NotJson => whole.replacen(": ", if turn.is_multiple_of(2) { " = " } else { ": ]" }, 3).into_bytes(),
             Code::EmptyFile => [b"".as_slice(), b"\n"][turn % 2].to_vec(),
             Code::NotText => whole.bytes().map(|byte| if byte == b' ' { 0 } else { byte }).collect(),
             Code::NoRecord => {

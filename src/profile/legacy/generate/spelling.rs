@@ -226,7 +226,7 @@ fn thousands(value: f64) -> String {
     let (whole, fraction) = digits.split_once('.').map_or((digits, String::new()), |(a, b)| (a, format!(".{b}")));
     let mut grouped = String::new();
     for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at) % 3 == 0 {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);

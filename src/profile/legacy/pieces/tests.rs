@@ -76,6 +76,28 @@ fn what_is_broken_spoils_only_itself() {
 }
 
 #[test]
+fn a_period_or_a_range_is_no_record() {
+    let cut = "{\n\"symbol\": \"NQ\",\n\"date\": \"2025-01-15\",\n\"tpo_structure\": [\n{\"period\": \"A\", \"high\": 2, \"low\": 1},\n{\"period\": \"B\", \"hi";
+    assert_eq!(found(cut), ["truncated"]);
+    let beside = format!(r#"{{"symbol":"NQ","range":{{"high":1,"low":2}},"days":[{NQ}]}}"#);
+    assert_eq!(found(&beside), ["3"]);
+}
+
+#[test]
+fn lines_are_counted_for_what_is_bad() {
+    let text = format!("[\n{NQ},\n\n{{\"symbol\":\"ES\",\n\"poc\":::1}},\n{ES}\n]");
+    let told: Vec<String> = pieces(&text)
+        .into_iter()
+        .filter_map(|piece| match piece.content {
+            Content::Bad(finding) => Some(finding.evidence),
+            Content::Record(_) => None,
+        })
+        .collect();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("line 5: "), "{told:?}");
+}
+
+#[test]
 fn deep_nesting_is_told() {
     assert_eq!(found(&"[".repeat(100_000)), ["truncated"]);
     assert_eq!(found(&("[".repeat(100) + &"]".repeat(100))), ["not_json"]);
