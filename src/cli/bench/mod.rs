@@ -2,8 +2,8 @@
 //! `scripts/bench-peers`. What is measured is this very binary, as child processes with its defaults, on a generated day;
 //! nothing outside its own temporary folder and `--lake-dir` is touched.
 //!
-//! [`workload`] is the day and the questions, [`program`] starts ourselves, [`compaction`], [`answers`], [`crowd`], [`capture`]
-//! and [`peer`] measure, [`table`] shows. Client and server share the machine's cores, so figures are of both together.
+//! [`workload`] is the day and the questions, [`program`] starts ourselves, [`compaction`], [`answers`], [`crowd`], [`capture`],
+//! [`profiles`] and [`peer`] measure, [`table`] shows. Client and server share the machine's cores, so figures are of both together.
 
 mod answers;
 mod body;
@@ -15,6 +15,7 @@ mod interrupt;
 mod machine;
 mod memory;
 mod peer;
+mod profiles;
 mod program;
 mod server;
 mod spread;
@@ -144,6 +145,7 @@ fn measure(args: &BenchArgs, interrupt: &Interrupt) -> Result<Report> {
     if args.year {
         rows.append(&mut a_year(args, &program, folder, effort)?);
     }
+    rows.append(&mut profiles::measure(&program, folder, effort, &say)?);
     say("posts to the capture server");
     rows.append(&mut capture::measure(&program, folder)?);
     interrupt.check()?;

@@ -17,6 +17,7 @@ pub enum Unit {
     BytesPerRow,
     Failures,
     PostsPerSecond,
+    RecordsPerSecond,
     SyncsPerPost,
 }
 
@@ -33,6 +34,7 @@ impl Unit {
             Unit::BytesPerRow => " B/row",
             Unit::Failures => " failed",
             Unit::PostsPerSecond => " posts/s",
+            Unit::RecordsPerSecond => " records/s",
             Unit::SyncsPerPost => " syncs/post",
         }
     }
