@@ -52,7 +52,9 @@ impl Context {
     pub fn date(&self, date: &str) -> Result<TradingDate, Problem> {
         date.parse().map_err(|_| {
             let given = shortened(date, 40);
-            Problem::parameter("date", format!("'{given}' is not a date; write it as 2025-01-15"))
+            let is_word = !given.is_empty() && given.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+            let elsewhere = if is_word { ", and no question that is answered here; /docs lists what is" } else { "" };
+            Problem::parameter("date", format!("'{given}' is not a date{elsewhere}; write one as 2025-01-15"))
         })
     }
 

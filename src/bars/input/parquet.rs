@@ -44,7 +44,7 @@ pub fn read(
 
 fn damaged(error: impl std::fmt::Display) -> Error {
     Error::invalid(format!(
-        "the Parquet file cannot be read ({error}); nothing of it was taken. zstd and no compression are always read"
+        "the Parquet file cannot be read ({error}); nothing of it was taken"
     ))
 }
 

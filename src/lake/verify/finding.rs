@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::lake::layout::Key;
+
 /// Whether readers can be told something wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,6 +52,7 @@ pub enum Code {
 }
 
 const REBUILD: &str = "run `pitlake verify --repair`: it makes the day again from its captures";
+const REBUILD_YEAR: &str = "run `pitlake verify --repair`: it makes the year's table again from its days; what no day holds any more, as superseded profiles, comes back from a copy only (an older version in the bucket, a mirror)";
 const FROM_FOOTER: &str = "run `pitlake verify --repair`: it writes the manifest again from the file's footer";
 const YEAR: &str = "run `pitlake verify --repair`: it makes the year's index and table again from the day manifests";
 const FROM_COPY: &str = "captures cannot be made again: bring the object back from a backup or an older version in the bucket, or ingest the source again";
@@ -154,7 +157,13 @@ pub struct Finding {
 
 impl Finding {
     pub fn new(code: Code, key: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { code, severity: code.severity(), key: key.into(), detail: detail.into(), hint: code.hint() }
+        let key = key.into();
+        let is_of_year = || match key.parse() {
+            Ok(Key::Partition(id) | Key::Manifest(id)) => id.period.day().is_none(),
+            _ => false,
+        };
+        let hint = if code.hint() == REBUILD && is_of_year() { REBUILD_YEAR } else { code.hint() };
+        Self { code, severity: code.severity(), key, detail: detail.into(), hint }
     }
 
     pub fn is_damage(&self) -> bool {

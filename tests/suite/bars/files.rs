@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
 use parquet::arrow::ArrowWriter;
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 
 use super::{HEADER, NEW_YORK, Row, counts, manifest, refused, row, rows, take, told};
 use crate::pitlake_binary::{Lake, on_every_store};
@@ -37,7 +39,7 @@ fn objects(name: &str, times: [&str; 3]) -> Vec<String> {
     times.into_iter().zip(CELLS).map(object).collect()
 }
 
-fn parquet(times: ArrayRef) -> Vec<u8> {
+fn parquet(times: ArrayRef, packed: Compression) -> Vec<u8> {
     let column = |at: usize| -> Vec<f32> {
         CELLS.iter().map(|cells| cells.split(',').nth(at).expect("a cell").parse().expect("a number")).collect()
     };
@@ -46,8 +48,9 @@ fn parquet(times: ArrayRef) -> Vec<u8> {
         columns.push((name, Arc::new(Float32Array::from(column(at)))));
     }
     let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let properties = WriterProperties::builder().set_compression(packed).build();
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).expect("a writer");
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).expect("a writer");
     writer.write(&batch).expect("rows");
     writer.close().expect("an end");
     bytes
@@ -70,6 +73,8 @@ fn every_kind_of_file_gives_the_same_rows(lake: &Lake) {
     let usual = table(HEADER, local, ',');
     let parts = "20250115,093000,590,590.5,589.75,590.25,1000\n20250115,093100,590.25,591,590.25,590.5,2000.5\n20250115,093200,590.5,590.5,590.0,590,0\n";
     let by_number = "date=1,time=2,open=3,high=4,low=5,close=6,volume=7";
+    let texts = || -> ArrayRef { Arc::new(StringArray::from(local.to_vec())) };
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1_736_951_400, 1_736_951_460, 1_736_951_520]));
     let none: [&str; 0] = [];
     let numbered = [NEW_YORK[0], NEW_YORK[1], "--columns", by_number];
     let named = [NEW_YORK[0], NEW_YORK[1], "--columns", "timestamp=when"];
@@ -103,18 +108,19 @@ fn every_kind_of_file_gives_the_same_rows(lake: &Lake) {
         (
             "parquet of instants",
             &none,
-            parquet(Arc::new(TimestampNanosecondArray::from(nanos).with_timezone("+02:00"))),
+            parquet(Arc::new(TimestampNanosecondArray::from(nanos).with_timezone("+02:00")), Compression::SNAPPY),
         ),
-        ("parquet of clock times", &NEW_YORK, parquet(Arc::new(TimestampNanosecondArray::from(wall)))),
-        ("parquet of texts", &NEW_YORK, parquet(Arc::new(StringArray::from(local.to_vec())))),
+        (
+            "parquet of clock times",
+            &NEW_YORK,
+            parquet(Arc::new(TimestampNanosecondArray::from(wall)), Compression::LZ4_RAW),
+        ),
+        ("parquet of texts", &NEW_YORK, parquet(texts(), Compression::GZIP(GzipLevel::default()))),
+        ("parquet, brotli", &NEW_YORK, parquet(texts(), Compression::BROTLI(BrotliLevel::default()))),
         (
             "parquet of numbers, zstd",
             &none,
-            zstd::encode_all(
-                &parquet(Arc::new(Int64Array::from(vec![1_736_951_400, 1_736_951_460, 1_736_951_520])))[..],
-                3,
-            )
-            .expect("zstd"),
+            zstd::encode_all(&parquet(numbers, Compression::ZSTD(ZstdLevel::default()))[..], 3).expect("zstd"),
         ),
     ];
     for (name, more, bytes) in cases {
