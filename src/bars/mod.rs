@@ -6,8 +6,10 @@
 
 pub mod bar;
 pub mod capture;
+mod again;
 pub mod compact;
 pub mod generate;
+mod held;
 pub mod ingest;
 pub mod input;
 pub mod quality;

@@ -353,7 +353,7 @@ proptest! {
         let made = day("SPY", &captures);
         prop_assert_eq!(made.content.counts.rows_in, rows.len() as u64);
         prop_assert_eq!(made.content.counts.rows_in, made.content.rows + made.content.counts.duplicates);
-        let told: u64 = ["duplicates", "conflicting_duplicates", "corrections", "read_again", "mixed_intervals"]
+        let told: u64 = ["duplicates", "conflicting_duplicates", "corrections", "withdrawn", "coarser_bars"]
             .iter().filter_map(|code| reason(&made, code)).map(|(count, _)| count).sum();
         prop_assert_eq!(told, made.content.counts.duplicates);
         let _: &Value = &made.content.details;
