@@ -33,7 +33,8 @@ pub(super) fn settle(
     let mut told: BTreeMap<String, BTreeSet<TradingDate>> = BTreeMap::new();
     for (&date, captures) in fetched {
         let held = captures.iter().map(|(id, bytes)| Held::read(id, bytes)).collect::<Result<Vec<_>>>()?;
-        let withdrawn: BTreeSet<&str> = held.iter().flat_map(|held| held.withdraws.iter().map(String::as_str)).collect();
+        let withdrawn: BTreeSet<&str> =
+            held.iter().flat_map(|held| held.withdraws.iter().map(String::as_str)).collect();
         let plain = writer.id(symbol, date);
         let counts: Vec<&Held> = held.iter().filter(|held| !withdrawn.contains(held.id.as_str())).collect();
         let mut statements = Vec::new();
@@ -79,7 +80,8 @@ fn read_otherwise(held: &Held, rows: &HashMap<&[u8], Reading>, instrument: &Inst
 
 /// Whether a capture that was received after `same`, and counts, says something else of one of its bars.
 fn is_contradicted(same: &Held, counts: &[&Held], instrument: &Instrument) -> bool {
-    let later: Vec<&&Held> = counts.iter().filter(|held| held.id != same.id && held.received >= same.received).collect();
+    let later: Vec<&&Held> =
+        counts.iter().filter(|held| held.id != same.id && held.received >= same.received).collect();
     if later.is_empty() {
         return false;
     }

@@ -85,8 +85,13 @@ impl Held {
     /// # Errors
     /// `Corrupt` when the capture is damaged.
     pub fn read(id: &str, bytes: &Bytes) -> Result<Self> {
-        let mut held =
-            Self { id: id.to_owned(), plain: String::new(), received: None, withdraws: Vec::new(), documents: Vec::new() };
+        let mut held = Self {
+            id: id.to_owned(),
+            plain: String::new(),
+            received: None,
+            withdraws: Vec::new(),
+            documents: Vec::new(),
+        };
         let mut identity = Identity::default();
         for chunk in chunks(bytes.clone()) {
             for line in chunk?.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {

@@ -78,7 +78,8 @@ pub async fn ingest(
         let (said, warnings) = rows.write(received_at, &mut writer)?;
         Ok::<_, Error>((said, received_at, writer, warnings))
     };
-    let (said, received_at, mut writer, mut warnings) = tokio::task::spawn_blocking(written).await.map_err(stopped)??;
+    let (said, received_at, mut writer, mut warnings) =
+        tokio::task::spawn_blocking(written).await.map_err(stopped)??;
     let held = held::fetch(store, &symbol, held::near(&said.dates, &of)).await?;
     if !held.is_empty() {
         let settle = move || {

@@ -42,9 +42,7 @@ pub struct Settled {
 impl Settled {
     /// Rows that do not count.
     pub fn rows(&self) -> u64 {
-        self.identical
-            + self.withdrawn
-            + (self.conflicting.len() + self.corrected.len() + self.coarser.len()) as u64
+        self.identical + self.withdrawn + (self.conflicting.len() + self.corrected.len() + self.coarser.len()) as u64
     }
 }
 

@@ -4,11 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
 use super::DocumentDigest;
 use super::identity::Identity;
 use super::line::{Note, print_document, print_note};
 use crate::{Error, Result};
+use chrono::{DateTime, Utc};
 
 /// Raw captures compress well at the default level; higher ones slow ingest for a few percent.
 const ZSTD_LEVEL: i32 = 3;
