@@ -4,7 +4,9 @@
 //! Nothing is written before all of the file was read: the length of a bar, and which of two autumn hours is meant, are known only
 //! then.
 
+use std::collections::BTreeSet;
 use std::io::Read;
+use std::ops::Range;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -18,7 +20,7 @@ use super::capture::values::{Rules, Texts, read};
 use super::input::{self, Cells, Named, Place, Role, TakeRow};
 use super::reading::{self, Reading, Stamp, VolumeKind};
 use super::record::BARS;
-use super::{spacing, stamping};
+use super::{again, held, spacing, stamping};
 use crate::lake::journal::{Counts, Writer, decompress};
 use crate::lake::store::Store;
 use crate::market::{Clock, Instrument, Instruments, TradingDate};
@@ -65,17 +67,34 @@ pub async fn ingest(
             declared.symbol
         ))
     })?);
+    let (symbol, of) = (instrument.symbol.clone(), Arc::clone(&instrument));
     let written = move || {
-        let mut rows = Rows::new(&declared, &instrument);
-        input::read(decompress(source)?, &declared.columns, declared.volume, progress.as_ref(), &mut rows)?;
+        let columns = declared.columns.clone();
+        let volume = declared.volume;
+        let mut rows = Rows::new(declared, instrument);
+        input::read(decompress(source)?, &columns, volume, progress.as_ref(), &mut rows)?;
         let mut writer = Writer::new(BARS)?;
-        let warnings = rows.write(clock.now(), &mut writer)?;
-        Ok::<_, Error>((writer, warnings))
+        let received_at = clock.now();
+        let (said, warnings) = rows.write(received_at, &mut writer)?;
+        Ok::<_, Error>((said, received_at, writer, warnings))
     };
-    let (writer, warnings) = tokio::task::spawn_blocking(written)
-        .await
-        .map_err(|error| Error::internal("ingest stopped").caused_by(error))??;
+    let (said, received_at, mut writer, mut warnings) =
+        tokio::task::spawn_blocking(written).await.map_err(stopped)??;
+    let held = held::fetch(store, &symbol, held::near(&said.dates, &of)).await?;
+    if !held.is_empty() {
+        let settle = move || {
+            let told = again::settle(&said, &held, &of, received_at, &mut writer)?;
+            Ok::<_, Error>((writer, told))
+        };
+        let (settled, told) = tokio::task::spawn_blocking(settle).await.map_err(stopped)??;
+        writer = settled;
+        warnings.extend(told);
+    }
     Ok(Taken { counts: writer.finish(store).await?, warnings })
+}
+
+fn stopped(error: tokio::task::JoinError) -> Error {
+    Error::internal("ingest stopped").caused_by(error)
 }
 
 /// A row that was read.
@@ -85,16 +104,16 @@ struct Row {
     /// As the row itself says; 0 when it does not.
     minutes: u16,
     /// What is kept of it, in [`Rows::texts`]: its fields, or the source's text when it is refused.
-    text: std::ops::Range<usize>,
+    text: Range<usize>,
     refusal: Option<Box<Refusal>>,
     /// Whether its text is that of its fields: it was good until its time had to be placed.
     is_read: bool,
 }
 
 /// The rows of a file, in its order.
-struct Rows<'a> {
-    declared: &'a Declared,
-    instrument: &'a Instrument,
+struct Rows {
+    declared: Declared,
+    instrument: Arc<Instrument>,
     rules: Rules,
     has: [bool; Role::COUNT],
     texts: Vec<u8>,
@@ -102,7 +121,7 @@ struct Rows<'a> {
     symbol: Option<String>,
 }
 
-impl TakeRow for Rows<'_> {
+impl TakeRow for Rows {
     fn columns(&mut self, has: [bool; Role::COUNT]) {
         self.has = has;
     }
@@ -147,6 +166,20 @@ impl TakeRow for Rows<'_> {
     }
 }
 
+/// What the good rows of a file say: their fields as they are captured, each with its reading.
+#[derive(Default)]
+pub(super) struct Said {
+    pub dates: BTreeSet<TradingDate>,
+    texts: Vec<u8>,
+    rows: Vec<(Range<usize>, Reading)>,
+}
+
+impl Said {
+    pub fn rows(&self) -> impl Iterator<Item = (&[u8], Reading)> {
+        self.rows.iter().map(|(text, reading)| (&self.texts[text.clone()], *reading))
+    }
+}
+
 /// Where a row belongs.
 #[derive(Clone, Copy)]
 struct Placed {
@@ -156,12 +189,12 @@ struct Placed {
     which: Option<Occurrence>,
 }
 
-impl<'a> Rows<'a> {
-    fn new(declared: &'a Declared, instrument: &'a Instrument) -> Self {
+impl Rows {
+    fn new(declared: Declared, instrument: Arc<Instrument>) -> Self {
         Self {
+            rules: Rules::of(&instrument),
             declared,
             instrument,
-            rules: Rules::of(instrument),
             has: [false; Role::COUNT],
             texts: Vec::new(),
             rows: Vec::new(),
@@ -192,8 +225,8 @@ impl<'a> Rows<'a> {
         reading::minutes(text).map_err(|error| Refusal::new("bar_length", "minutes", error.detail()))
     }
 
-    /// Writes everything down; gives the warnings.
-    fn write(mut self, received_at: DateTime<Utc>, writer: &mut Writer) -> Result<Vec<String>> {
+    /// Writes everything down; gives what was said and the warnings.
+    fn write(mut self, received_at: DateTime<Utc>, writer: &mut Writer) -> Result<(Said, Vec<String>)> {
         let tolds: Vec<Option<Told>> = self.rows.iter().map(|row| row.told).collect();
         let zone = self.zone(&tolds)?;
         let minutes = self.minutes(&tolds)?;
@@ -206,7 +239,28 @@ impl<'a> Rows<'a> {
         order.sort_by_key(|at| placed[*at].map(|placed| placed.start_minute));
         self.write_good(&order, &placed, received_at, writer)?;
         self.write_refused(&placed, received_at, writer)?;
-        Ok(self.warnings(&order, &placed))
+        let warnings = self.warnings(&order, &placed);
+        Ok((self.said(&order, &placed), warnings))
+    }
+
+    fn said(self, order: &[usize], placed: &[Option<Placed>]) -> Said {
+        let mut said = Said::default();
+        for &at in order {
+            let (row, Some(placed)) = (&self.rows[at], placed[at]) else { continue };
+            said.dates.insert(placed.date);
+            said.rows.push((row.text.clone(), self.reading(row, placed)));
+        }
+        said.texts = self.texts;
+        said
+    }
+
+    fn reading(&self, row: &Row, placed: Placed) -> Reading {
+        Reading {
+            zone: self.declared.zone.filter(|_| matches!(row.told, Some(Told::Wall(_)))),
+            stamp: self.declared.stamp.unwrap_or_default(),
+            volume: self.declared.volume,
+            minutes: placed.minutes,
+        }
     }
 
     fn zone(&self, tolds: &[Option<Told>]) -> Result<Option<Tz>> {
@@ -267,12 +321,7 @@ impl<'a> Rows<'a> {
         let mut line = Vec::new();
         for &at in order {
             let (row, Some(placed)) = (&self.rows[at], placed[at]) else { continue };
-            let reading = Reading {
-                zone: self.declared.zone.filter(|_| matches!(row.told, Some(Told::Wall(_)))),
-                stamp: self.declared.stamp.unwrap_or_default(),
-                volume: self.declared.volume,
-                minutes: placed.minutes,
-            };
+            let reading = self.reading(row, placed);
             if spelled.0 != Some(reading) {
                 let json = serde_json::to_string(&reading)
                     .map_err(|error| Error::internal("a reading could not be written").caused_by(error))?;
@@ -311,7 +360,7 @@ impl<'a> Rows<'a> {
         for day in placed.chunk_by(|a, b| a.date == b.date) {
             let bars: Vec<(i64, u16)> = day.iter().map(|placed| (placed.start_minute, placed.minutes)).collect();
             days += 1;
-            against += u64::from(stamping::contradicts(&bars, self.instrument, day[0].date, stamp));
+            against += u64::from(stamping::contradicts(&bars, &self.instrument, day[0].date, stamp));
         }
         if against == 0 {
             return Vec::new();

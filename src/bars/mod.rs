@@ -4,10 +4,12 @@
 //! checked against tick grid, calendar and each other, and are kept with every finding. A bar is stored by the instant at
 //! which it starts. `docs/bars.md` tells it to users.
 
+mod again;
 pub mod bar;
 pub mod capture;
 pub mod compact;
 pub mod generate;
+mod held;
 pub mod ingest;
 pub mod input;
 pub mod quality;

@@ -1,6 +1,7 @@
 //! Bars from file to partition to answer: every kind of file, clocks, refusals, corrections, what the checks say, and the real files
 //! when `PITLAKE_REAL_DATA` names the folder that holds them.
 
+mod again;
 mod answers;
 mod clocks;
 mod corrections;

@@ -85,8 +85,6 @@ pub struct BarSaid {
     pub start_minute: i64,
     pub values: Values,
     pub reading: Reading,
-    /// What the source's own time hashes to: the same row read in another way has the same.
-    pub told: u64,
 }
 
 #[derive(Deserialize)]
@@ -142,7 +140,6 @@ pub fn read(json: &[u8], symbol: &Symbol, rules: &Rules) -> Result<BarSaid, Refu
         start_minute: start_minute(stamped, reading.stamp, reading.minutes)?,
         values: values::read(&texts, reading.volume, rules)?,
         reading,
-        told: hash(time, document.occurrence),
     })
 }
 
@@ -160,15 +157,16 @@ pub fn start_minute(stamped: i64, stamp: Stamp, minutes: u16) -> Result<i64, Ref
     })
 }
 
-/// FNV-1a, which never changes.
-fn hash(time: TimeTexts<'_>, which: Option<Occurrence>) -> u64 {
-    let (one, two) = match time {
-        TimeTexts::One(text) => (text, None),
-        TimeTexts::Two(date, time) => (date, time),
-    };
-    let which = which.map_or(0, |which| 1 + which as u8);
-    let bytes = one.unwrap_or_default().bytes().chain([0]).chain(two.unwrap_or_default().bytes()).chain([which]);
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// The inside of a captured document as [`print_fields`] printed it, and its reading as JSON: what tells whether the same row of a
+/// source was read in another way. `None` when it was not printed by [`print`].
+pub fn fields_and_reading<'a>(json: &'a [u8], symbol: &Symbol) -> Option<(&'a [u8], &'a [u8])> {
+    const READING: &[u8] = b",\"reading\":";
+    let rest = json.strip_prefix(b"{\"symbol\":\"")?.strip_prefix(symbol.as_str().as_bytes())?;
+    let rest = rest.strip_prefix(b"\",")?.strip_suffix(b"}")?;
+    let end = memchr::memmem::rfind(rest, READING)?;
+    let (fields, reading) = (&rest[..end], &rest[end + READING.len()..]);
+    let which = [&b",\"occurrence\":\"first\""[..], b",\"occurrence\":\"second\""];
+    Some((which.into_iter().find_map(|which| fields.strip_suffix(which)).unwrap_or(fields), reading))
 }
 
 #[cfg(test)]
@@ -194,6 +192,10 @@ mod tests {
         print(&spy.symbol, &fields, None, reading, &mut json);
         let spelled = r#"{"symbol":"SPY","timestamp":"2019-02-15 16:00:00","open":"277.27","high":"277.40","low":"277.19","close":"277.39","volume":"2689895","reading":{"zone":"America/New_York","stamp":"end","volume":"bar","minutes":1}}"#;
         assert_eq!(String::from_utf8(json.clone()).unwrap(), spelled);
+        assert_eq!(fields_and_reading(&json, &spy.symbol), Some((&fields[..], reading.as_bytes())));
+        let mut second = Vec::new();
+        print(&spy.symbol, &fields, Some(Occurrence::Second), reading, &mut second);
+        assert_eq!(fields_and_reading(&second, &spy.symbol), Some((&fields[..], reading.as_bytes())));
         let said = read(&json, &spy.symbol, &Rules::of(spy)).unwrap();
         // 2019-02-15T20:59Z is 1550264340 seconds after 1970 (date -d).
         assert_eq!(said.start_minute, 1_550_264_340 / 60);

@@ -3,6 +3,7 @@
 
 pub mod clock_change;
 pub mod document;
+pub mod statement;
 pub mod time;
 pub mod values;
 

@@ -1,14 +1,14 @@
 //! The pure heart of compaction: a day's captures, parsed, to the bytes and the record of its partition. Called by the compactor and
 //! by repair: both make the very same bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::parsed::ParsedCapture;
-use super::resolve::{Kept, Resolved, resolve};
+use super::resolve::{Kept, Resolved, resolve, withdrawn};
 use crate::bars::quality::{self, Findings, widest_session};
 use crate::bars::record::{BAR_ROWS, BARS, BarRow, batch};
 use crate::lake::compact::Derived;
@@ -35,7 +35,9 @@ pub fn assemble(
     calculation: &Calculation,
 ) -> Result<Derived> {
     let resolved = resolve(parts, instrument);
-    let notes: Vec<Note> = parts.iter().flat_map(|part| part.notes.iter().cloned()).collect();
+    let withdrawn = withdrawn(parts);
+    let counting = parts.iter().filter(|part| !withdrawn.contains(part.capture.id.as_str()));
+    let notes: Vec<Note> = counting.flat_map(|part| part.notes.iter().cloned()).collect();
     let captures: Vec<CaptureRef> = parts.iter().map(|part| part.capture.clone()).collect();
     let closed = calculation.session_closed;
     let findings = quality::check(&resolved, &notes, instrument, date, closed);
@@ -63,7 +65,7 @@ pub fn assemble(
         session: widest_session(instrument, date).as_ref().map(span),
         calculation: calculation.clone(),
         captures,
-        details: details(&resolved, &findings, instrument.session(date).as_ref()),
+        details: details(&resolved, &findings, instrument.session(date).as_ref(), &withdrawn),
     };
     let rows: Vec<BarRow> = resolved.rows.iter().map(|kept| kept.row).collect();
     let batches = rows.chunks(BAR_ROWS.row_group_rows).map(batch).collect::<Result<Vec<_>>>()?;
@@ -88,7 +90,12 @@ fn span(session: &Session) -> SessionSpan {
 }
 
 /// In the room's own words: the default session's prices, the lengths of bars, how they were read, and what was flagged.
-fn details(resolved: &Resolved, findings: &Findings, session: Option<&Session>) -> serde_json::Value {
+fn details(
+    resolved: &Resolved,
+    findings: &Findings,
+    session: Option<&Session>,
+    withdrawn: &BTreeSet<&str>,
+) -> serde_json::Value {
     let rows = &resolved.rows;
     let mut lengths: BTreeMap<String, u64> = BTreeMap::new();
     rows.iter().for_each(|kept| *lengths.entry(kept.row.minutes.to_string()).or_default() += 1);
@@ -113,6 +120,7 @@ fn details(resolved: &Resolved, findings: &Findings, session: Option<&Session>) 
         "bars_by_minutes": lengths,
         "readings": readings,
         "flagged": findings.flagged,
+        "withdrawn": { "captures": withdrawn, "rows": resolved.settled.withdrawn },
     })
 }
 

@@ -1,6 +1,7 @@
 //! One capture of bars, parsed: everything the compaction of its day needs of it. Pure.
 
 use crate::bars::capture::document::{self, BarSaid};
+use crate::bars::capture::statement::Statement;
 use crate::bars::capture::values::Rules;
 use crate::lake::compact::Captured;
 use crate::lake::journal::{Body, Note, chunks, parse_line};
@@ -25,6 +26,8 @@ pub struct ParsedCapture {
     pub rows: Vec<RowSaid>,
     /// Refused at ingest, or by a rule that has changed since.
     pub notes: Vec<Note>,
+    /// Ids of captures of the same date whose documents do not count any more.
+    pub withdraws: Vec<String>,
 }
 
 impl ParsedCapture {
@@ -46,7 +49,7 @@ pub fn parse(captured: &Captured, date: TradingDate, instrument: &Instrument) ->
 
 fn read(captured: &Captured, date: TradingDate, instrument: &Instrument) -> Result<ParsedCapture> {
     let rules = Rules::of(instrument);
-    let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    let (mut rows, mut notes, mut withdraws) = (Vec::new(), Vec::new(), Vec::new());
     let (mut lines, mut documents) = (0_u32, 0_u64);
     let mut received: Option<(DateTime<Utc>, DateTime<Utc>)> = None;
     for chunk in chunks(captured.bytes.clone()) {
@@ -59,6 +62,12 @@ fn read(captured: &Captured, date: TradingDate, instrument: &Instrument) -> Resu
                 Body::Refused(note) => notes.push(note),
                 Body::Document(json) => {
                     documents += 1;
+                    if let Some(statement) = Statement::read(json) {
+                        if let Statement::Withdraws(id) = statement {
+                            withdraws.push(id);
+                        }
+                        continue;
+                    }
                     match document::read(json, &instrument.symbol, &rules) {
                         Ok(said) => {
                             belongs(&said, date, instrument)?;
@@ -79,7 +88,7 @@ fn read(captured: &Captured, date: TradingDate, instrument: &Instrument) -> Resu
         first_received_at: received.map(|(first, _)| first),
         last_received_at: received.map(|(_, last)| last),
     };
-    Ok(ParsedCapture { capture, rows, notes })
+    Ok(ParsedCapture { capture, rows, notes, withdraws })
 }
 
 fn belongs(said: &BarSaid, date: TradingDate, instrument: &Instrument) -> Result<()> {

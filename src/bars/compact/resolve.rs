@@ -1,7 +1,7 @@
-//! Which of a day's captured rows count: one a minute and length, the one received last; the finer bars where they cover a coarser
-//! one; volumes that were cumulative as those of each bar. Nothing vanishes without a count. Pure.
+//! Which of a day's captured rows count: none of a capture that was withdrawn; one a minute and length, the one received last; no bar
+//! that a finer one overlaps; volumes that were cumulative as those of each bar. Nothing vanishes without a count. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::cumulative;
@@ -27,22 +27,22 @@ pub struct Settled {
     pub conflicting: Vec<i64>,
     /// The same minute with other numbers, in a later capture.
     pub corrected: Vec<i64>,
-    /// The same row of the source, taken in again with another reading.
-    pub read_again: u64,
-    /// Bars in whose place finer ones stand, or finer ones that do not make up the bar they lie in.
-    pub superseded: Vec<i64>,
+    /// Rows of captures that a later statement withdraws.
+    pub withdrawn: u64,
+    /// Bars that finer ones overlap.
+    pub coarser: Vec<i64>,
     /// A cumulative volume that fell within a day.
     pub fell: Vec<i64>,
     /// A volume that is the difference over minutes without a bar.
     pub covers_gap: Vec<i64>,
+    /// Bars of a count whose own volume cannot be known; it is 0.
+    pub unknown: Vec<i64>,
 }
 
 impl Settled {
     /// Rows that do not count.
     pub fn rows(&self) -> u64 {
-        self.identical
-            + self.read_again
-            + (self.conflicting.len() + self.corrected.len() + self.superseded.len()) as u64
+        self.identical + self.withdrawn + (self.conflicting.len() + self.corrected.len() + self.coarser.len()) as u64
     }
 }
 
@@ -68,12 +68,16 @@ impl Placed {
 
 /// Settles the rows of a day. `parts` are in the order of their ids.
 pub fn resolve(parts: &[Arc<ParsedCapture>], instrument: &Instrument) -> Resolved {
+    let withdrawn = withdrawn(parts);
+    let is_withdrawn = |part: &ParsedCapture| withdrawn.contains(part.capture.id.as_str());
     let placed = parts
         .iter()
         .enumerate()
+        .filter(|(_, part)| !is_withdrawn(part))
         .flat_map(|(part, capture)| capture.rows.iter().map(move |row| Placed { row: *row, part }));
     let mut rows: Vec<Placed> = placed.collect();
-    let mut settled = Settled { read_again: declared_anew(&mut rows), ..Settled::default() };
+    let withdrawn = parts.iter().filter(|part| is_withdrawn(part)).map(|part| part.rows.len() as u64).sum();
+    let mut settled = Settled { withdrawn, ..Settled::default() };
     rows.sort_by_key(|placed| (placed.row.said.start_minute, placed.row.said.reading.minutes, placed.received()));
     let mut kept = Vec::with_capacity(rows.len());
     for same in rows.chunk_by(|a, b| key(a) == key(b)) {
@@ -95,6 +99,12 @@ pub fn resolve(parts: &[Arc<ParsedCapture>], instrument: &Instrument) -> Resolve
     Resolved { rows: kept, settled }
 }
 
+/// The ids of captures that statements withdraw. A statement holds whatever becomes of the capture it is in: who withdraws that one too
+/// says the same rows once more.
+pub(super) fn withdrawn(parts: &[Arc<ParsedCapture>]) -> BTreeSet<&str> {
+    parts.iter().flat_map(|part| part.withdraws.iter().map(String::as_str)).collect()
+}
+
 fn key(placed: &Placed) -> (i64, u16) {
     (placed.row.said.start_minute, placed.row.said.reading.minutes)
 }
@@ -111,30 +121,4 @@ fn kept_of(row: &RowSaid) -> Kept {
         minutes: reading.minutes,
     };
     Kept { row, reading }
-}
-
-/// A source that is taken in again with another reading (`--stamp end` this time) replaces what the first one made of the same rows:
-/// else every bar would be there twice, a minute apart.
-fn declared_anew(rows: &mut Vec<Placed>) -> u64 {
-    let readings: BTreeSet<_> = rows.iter().map(|placed| spelled(&placed.row.said.reading)).collect();
-    let lengths: BTreeSet<u16> = rows.iter().map(|placed| placed.row.said.reading.minutes).collect();
-    if readings.len() == lengths.len() {
-        return 0;
-    }
-    let source = |placed: &Placed| (placed.row.said.told, placed.row.said.reading.minutes);
-    let mut last: BTreeMap<(u64, u16), Placed> = BTreeMap::new();
-    for placed in rows.iter() {
-        let known = last.entry(source(placed)).or_insert(*placed);
-        if placed.received() > known.received() {
-            *known = *placed;
-        }
-    }
-    let before = rows.len();
-    rows.retain(|placed| last.get(&source(placed)).is_none_or(|last| last.row.said.reading == placed.row.said.reading));
-    (before - rows.len()) as u64
-}
-
-/// A reading as something to tell readings apart by.
-fn spelled(reading: &Reading) -> (u16, u8, u8, Option<&'static str>) {
-    (reading.minutes, reading.stamp as u8, reading.volume as u8, reading.zone.map(|zone| zone.name()))
 }

@@ -141,7 +141,63 @@ fn a_count_of_the_day_becomes_the_volume_of_each_bar() {
 }
 
 #[test]
-fn finer_bars_stand_for_a_coarser_one_that_they_make_up() {
+fn a_count_goes_on_from_the_bars_before_it() {
+    // 10 + 20 were traded in the first two minutes; the count says 75, then 85; a bar of 5; then 100: 75 − 30, 85 − 75, 100 − 85 − 5.
+    let own = |time: &str, volume: f64| flat("SPY", BAR, time, 590.0, volume);
+    let counted = |time: &str, volume: f64| flat("SPY", COUNTED, time, 590.0, volume);
+    let bars = [
+        own("09:30", 10.0),
+        own("09:31", 20.0),
+        own("09:32", 99.0),
+        own("09:33", 99.0),
+        own("09:34", 5.0),
+        own("09:35", 99.0),
+    ];
+    let counts = [counted("09:32", 75.0), counted("09:33", 85.0), counted("09:35", 100.0)];
+    let made = day("SPY", &[capture("a", 1, &bars), capture("b", 2, &counts)]);
+    let volumes: Vec<f64> = told(&made).iter().map(|row| row.3).collect();
+    assert_eq!(volumes, [10.0, 20.0, 45.0, 10.0, 5.0, 10.0]);
+    assert_eq!(reason(&made, "volume_unknown"), None);
+    // A count below the sum of the bars before it, and one that begins after the opening, say nothing of their first bar.
+    let made =
+        day("SPY", &[capture("a", 1, &bars[..2]), capture("b", 2, &[counted("09:32", 29.0), counted("09:33", 31.0)])]);
+    assert_eq!(told(&made).iter().map(|row| row.3).collect::<Vec<_>>(), [10.0, 20.0, 0.0, 2.0]);
+    assert_eq!(reason(&made, "volume_unknown"), Some((1, true)));
+    let made = day("SPY", &[capture("b", 2, &[counted("09:32", 75.0), counted("09:33", 85.0)])]);
+    assert_eq!(told(&made).iter().map(|row| row.3).collect::<Vec<_>>(), [0.0, 10.0]);
+    assert_eq!((reason(&made, "volume_unknown"), made.content.condition.as_str()), (Some((1, true)), "degraded"));
+}
+
+#[test]
+fn a_count_of_calendar_days_does_not_give_the_evening_the_day_before() {
+    let counted = |time: &str, volume: f64| on("NQ", COUNTED, time, [21_400.0, 21_401.0, 21_399.0, 21_400.0, volume]);
+    let evening = |first: f64, last: f64| {
+        [
+            counted("2025-01-14 18:00:00", first),
+            counted("2025-01-14 18:01:00", first + 7.0),
+            counted("2025-01-14 23:59:00", last),
+        ]
+    };
+    let volumes = |bars: &[String]| {
+        let made = day("NQ", &[capture("a", 1, bars)]);
+        (told(&made).iter().map(|row| row.3).collect::<Vec<_>>(), reason(&made, "volume_unknown"))
+    };
+    // The count falls at midnight: 511694 holds the whole day before.
+    let calendar = [
+        &evening(511_694.0, 512_000.0)[..],
+        &[counted("2025-01-15 00:00:00", 12.0), counted("2025-01-15 00:01:00", 20.0)],
+    ]
+    .concat();
+    assert_eq!(volumes(&calendar), (vec![0.0, 7.0, 299.0, 12.0, 8.0], Some((1, true))));
+    // It goes on over midnight: it is the session's.
+    let session = [&evening(500.0, 800.0)[..], &[counted("2025-01-15 00:00:00", 812.0)]].concat();
+    assert_eq!(volumes(&session), (vec![500.0, 7.0, 293.0, 12.0], None));
+    // Nothing after midnight: nobody can tell.
+    assert_eq!(volumes(&evening(500.0, 800.0)), (vec![0.0, 7.0, 293.0], Some((1, true))));
+}
+
+#[test]
+fn a_finer_bar_stands_in_the_place_of_every_coarser_one_that_it_overlaps() {
     let five = |time: &str, high: f64, low: f64| bar("SPY", FIVE, time, [590.0, high, low, 590.0, 50.0]);
     let one = |time: &str, high: f64, low: f64| bar("SPY", BAR, time, [590.0, high, low, 590.0, 10.0]);
     let made = day(
@@ -150,45 +206,31 @@ fn finer_bars_stand_for_a_coarser_one_that_they_make_up() {
             "a",
             1,
             &[
-                // Every minute of it.
+                // Four of its minutes, and not its high.
                 five("09:30", 592.0, 588.0),
                 one("09:30", 590.5, 589.5),
                 one("09:31", 590.5, 589.5),
                 one("09:32", 590.5, 589.5),
                 one("09:33", 590.5, 589.5),
-                one("09:34", 590.5, 589.5),
-                // Not every minute, but its high and low.
+                // Its last minute alone.
                 five("09:35", 591.0, 589.0),
-                one("09:35", 591.0, 590.0),
-                one("09:38", 590.0, 589.0),
-                // Neither: somebody has seen only a part of it.
-                five("09:40", 591.0, 589.0),
-                one("09:41", 590.5, 589.5),
-                one("09:42", 590.5, 589.5),
+                one("09:39", 590.0, 589.0),
                 // Alone.
-                five("09:45", 591.0, 589.0),
+                five("09:40", 591.0, 589.0),
             ],
         )],
     );
     let shape: Vec<(String, u16)> = told(&made).into_iter().map(|row| (row.0, row.1)).collect();
-    let expected: Vec<(String, u16)> = [
-        ("14:30", 1),
-        ("14:31", 1),
-        ("14:32", 1),
-        ("14:33", 1),
-        ("14:34", 1),
-        ("14:35", 1),
-        ("14:38", 1),
-        ("14:40", 5),
-        ("14:45", 5),
-    ]
-    .map(|(time, minutes)| (time.to_owned(), minutes))
-    .to_vec();
+    let expected: Vec<(String, u16)> =
+        [("14:30", 1), ("14:31", 1), ("14:32", 1), ("14:33", 1), ("14:39", 1), ("14:40", 5)]
+            .map(|(time, minutes)| (time.to_owned(), minutes))
+            .to_vec();
     assert_eq!(shape, expected);
-    assert_eq!(reason(&made, "mixed_intervals"), Some((4, false)));
-    assert_eq!((made.content.counts.rows_in, made.content.counts.duplicates), (13, 4));
-    assert_eq!(made.content.details["bars_by_minutes"], json!({"1": 7, "5": 2}));
-    assert_eq!(made.content.minutes_seen, 17);
+    assert_eq!(reason(&made, "coarser_bars"), Some((2, false)));
+    assert_eq!(reason(&made, "mixed_intervals"), Some((1, true)));
+    assert_eq!((made.content.counts.rows_in, made.content.counts.duplicates), (8, 2));
+    assert_eq!(made.content.details["bars_by_minutes"], json!({"1": 5, "5": 1}));
+    assert_eq!(made.content.minutes_seen, 10);
 }
 
 #[test]
@@ -200,7 +242,7 @@ fn bars_that_begin_inside_another_one_are_told() {
 }
 
 #[test]
-fn a_source_taken_in_again_with_another_reading_replaces_the_first() {
+fn what_a_statement_withdraws_does_not_count() {
     let file = |reading: &str| -> Vec<String> {
         ["09:31", "09:32", "16:00"]
             .iter()
@@ -208,12 +250,24 @@ fn a_source_taken_in_again_with_another_reading_replaces_the_first() {
             .map(|(time, price)| flat("SPY", reading, time, price, 1.0))
             .collect()
     };
-    let made = day("SPY", &[capture("a", 1, &file(BAR)), capture("b", 2, &file(END))]);
+    let withdraws = r#"{"withdraws":"a"}"#.to_owned();
+    let again = [file(END), vec![withdraws.clone()]].concat();
+    let made = day("SPY", &[capture("a", 1, &file(BAR)), capture("b", 2, &again)]);
     assert_eq!(told(&made), [row("14:30", 1, 591.0, 1.0), row("14:31", 1, 592.0, 1.0), row("20:59", 1, 600.0, 1.0)]);
-    assert_eq!(reason(&made, "read_again"), Some((3, false)));
-    assert_eq!((made.content.counts.rows_in, made.content.counts.duplicates), (6, 3));
+    assert_eq!(reason(&made, "withdrawn"), Some((3, false)));
+    assert_eq!(reason(&made, "mixed_readings"), None);
+    let counts = &made.content.counts;
+    assert_eq!((counts.documents, counts.rows_in, counts.duplicates), (7, 6, 3));
+    assert_eq!(made.content.details["withdrawn"], json!({"captures": ["a"], "rows": 3}));
     // The first reading alone has a bar after the close.
     assert_eq!(reason(&day("SPY", &[capture("a", 1, &file(BAR))]), "outside_session"), Some((1, false)));
+    // Without a statement nothing is guessed: 09:31 and 09:32 of the end-stamped ones are 09:30 and 09:31.
+    let made = day("SPY", &[capture("a", 1, &file(BAR)), capture("b", 2, &file(END))]);
+    assert_eq!((made.content.rows, reason(&made, "mixed_readings")), (5, Some((2, true))));
+    // Nothing is left of the date.
+    let made = day("SPY", &[capture("a", 1, &file(BAR)), capture("b", 2, &[withdraws])]);
+    assert_eq!((made.content.rows, made.content.condition.as_str()), (0, "degraded"));
+    assert_eq!((reason(&made, "missing_minutes"), reason(&made, "withdrawn")), (Some((390, true)), Some((3, false))));
 }
 
 /// Every minute of SPY's regular hours but those that `left_out` says, at 590 with a range of 0.1.
@@ -353,7 +407,7 @@ proptest! {
         let made = day("SPY", &captures);
         prop_assert_eq!(made.content.counts.rows_in, rows.len() as u64);
         prop_assert_eq!(made.content.counts.rows_in, made.content.rows + made.content.counts.duplicates);
-        let told: u64 = ["duplicates", "conflicting_duplicates", "corrections", "read_again", "mixed_intervals"]
+        let told: u64 = ["duplicates", "conflicting_duplicates", "corrections", "withdrawn", "coarser_bars"]
             .iter().filter_map(|code| reason(&made, code)).map(|(count, _)| count).sum();
         prop_assert_eq!(told, made.content.counts.duplicates);
         let _: &Value = &made.content.details;

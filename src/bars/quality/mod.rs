@@ -12,11 +12,14 @@
 //! | `zero_volume` | yes | no bar of the day has a volume, of an instrument that is traded itself |
 //! | `overlapping_bars` | yes | bars that begin inside another one and are not part of it |
 //! | `stamp_contradicted` | yes | open and close say that the other end of the bar is stamped, see [`super::stamping`] |
+//! | `mixed_readings` | yes | bars whose clock or stamp is read in several ways |
+//! | `mixed_intervals` | yes | bars of several lengths |
+//! | `volume_unknown` | yes | bars of a count whose own volume cannot be known; it is 0 |
 //! | `off_tick` | no | a price between two ticks; it counts at the tick below |
 //! | `duplicates` | no | the same bar once more |
 //! | `corrections` | no | one minute with other numbers in a later capture, which counts |
-//! | `read_again` | no | the same row of the source, taken in again with another reading, which counts |
-//! | `mixed_intervals` | no | bars of several lengths: the finer ones where they cover a coarser one |
+//! | `withdrawn` | no | rows of captures that a later statement withdraws: the same file was read otherwise |
+//! | `coarser_bars` | no | bars that finer ones overlap, which count |
 //! | `volume_covers_gap` | no | a cumulative volume's difference over minutes without a bar |
 //! | `outside_session` | no | bars outside every session of the date, kept but not counted |
 
@@ -117,6 +120,24 @@ pub fn check(
     );
     told.stamps(instrument, date);
     told.places(
+        true,
+        "mixed_readings",
+        &unlike_most(rows, |kept| (kept.reading.stamp as u8, kept.reading.zone.map(|zone| zone.name()))),
+        "bars whose clock or stamp was declared otherwise than that of the others: one of the two may be wrong",
+    );
+    told.places(
+        true,
+        "mixed_intervals",
+        &unlike_most(rows, |kept| kept.row.minutes),
+        "bars of another length than the others",
+    );
+    told.minutes(
+        true,
+        "volume_unknown",
+        &settled.unknown,
+        "bars whose own volume cannot be told from the count they have; it is 0",
+    );
+    told.places(
         false,
         "off_tick",
         &off_tick(rows, Grid::of(instrument)),
@@ -125,17 +146,12 @@ pub fn check(
     told.count(settled.identical, false, "duplicates", "rows that say once more what another one says".to_owned());
     told.minutes(false, "corrections", &settled.corrected, "rows that a later capture corrected");
     told.count(
-        settled.read_again,
+        settled.withdrawn,
         false,
-        "read_again",
-        "rows of the source that were taken in again with another reading".to_owned(),
+        "withdrawn",
+        "rows of captures that were withdrawn: their file was ingested again with another reading".to_owned(),
     );
-    told.minutes(
-        false,
-        "mixed_intervals",
-        &settled.superseded,
-        "bars of several lengths cover each other; the finer ones count where they make up the coarser one",
-    );
+    told.minutes(false, "coarser_bars", &settled.coarser, "bars that finer ones overlap; the finer ones count");
     told.minutes(
         false,
         "volume_covers_gap",
@@ -220,6 +236,17 @@ pub(super) fn start(kept: &Kept) -> DateTime<Utc> {
 fn is_closed_day(kept: &Kept, instrument: &Instrument) -> bool {
     let day = TradingDate::from(start(kept).with_timezone(&instrument.time_zone).date_naive());
     SessionKind::ALL.into_iter().all(|kind| instrument.session_of_kind(day, kind).is_none())
+}
+
+/// The rows that are not like most others; none when all are alike.
+fn unlike_most<K: Ord>(rows: &[Kept], of: impl Fn(&Kept) -> K) -> Vec<usize> {
+    let mut counted: BTreeMap<K, usize> = BTreeMap::new();
+    rows.iter().for_each(|kept| *counted.entry(of(kept)).or_default() += 1);
+    let Some(most) = counted.values().copied().max() else { return Vec::new() };
+    let Some(usual) = counted.into_iter().find(|(_, count)| *count == most).map(|(key, _)| key) else {
+        return Vec::new();
+    };
+    (0..rows.len()).filter(|at| of(&rows[*at]) != usual).collect()
 }
 
 fn off_tick(rows: &[Kept], grid: Grid) -> Vec<usize> {

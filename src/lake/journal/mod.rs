@@ -10,12 +10,14 @@
 //! Its id is the start of a sha256 over what was said, not over when it was received, so that saying the same thing
 //! twice changes nothing. [`Writer`] and [`decompress`] are used by rooms' ingest, [`read`] by their compaction.
 
+mod identity;
 mod input;
 mod line;
 mod read;
 mod spill;
 mod write;
 
+pub use identity::Identity;
 pub use input::{decompress, unreadable};
 pub use line::{Body, Line, Note, parse_line};
 pub use read::{Chunk, chunks, digests};

@@ -4,12 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
-
 use super::DocumentDigest;
+use super::identity::Identity;
 use super::line::{Note, print_document, print_note};
 use crate::{Error, Result};
+use chrono::{DateTime, Utc};
 
 /// Raw captures compress well at the default level; higher ones slow ingest for a few percent.
 const ZSTD_LEVEL: i32 = 3;
@@ -20,7 +19,7 @@ pub struct Spill {
     encoder: Option<zstd::Encoder<'static, File>>,
     digests: BufWriter<File>,
     digests_path: PathBuf,
-    identity: Sha256,
+    identity: Identity,
     line: Vec<u8>,
     pub documents: u64,
     pub rows: u64,
@@ -47,7 +46,7 @@ impl Spill {
             encoder: None,
             digests,
             digests_path,
-            identity: Sha256::new(),
+            identity: Identity::default(),
             line: Vec::new(),
             documents: 0,
             rows: 0,
@@ -59,9 +58,13 @@ impl Spill {
         self.encoder.is_some()
     }
 
+    /// The id it would have if it ended here.
+    pub fn id(&self) -> String {
+        self.identity.id()
+    }
+
     pub fn document(&mut self, received_at: DateTime<Utc>, document: &[u8], rows: u64) -> Result<()> {
-        let digest = Sha256::digest(document);
-        self.identity.update(digest);
+        let digest = self.identity.document(document);
         self.digests.write_all(&digest[..16]).map_err(io)?;
         self.digests.write_all(&rows.to_le_bytes()).map_err(io)?;
         self.documents += 1;
@@ -72,7 +75,7 @@ impl Spill {
     }
 
     pub fn note(&mut self, received_at: DateTime<Utc>, note: &Note) -> Result<()> {
-        self.identity.update(Sha256::digest(format!("refused {} {}", note.code, note.place)));
+        self.identity.refused(note);
         self.line.clear();
         print_note(received_at, note, &mut self.line)?;
         self.write_line()
@@ -116,7 +119,7 @@ impl Spill {
                 (digest, u64::from_le_bytes(rows))
             })
             .collect();
-        let id = hex::encode(&self.identity.finalize()[..16]);
+        let id = self.id();
         Ok(Finished { path: self.path, id, digests })
     }
 }

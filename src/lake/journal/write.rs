@@ -1,6 +1,6 @@
 //! Writes captures: documents go in one by one, captures come out whole when the input ends. Called by rooms' ingest.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -73,6 +73,10 @@ pub struct Writer {
     rejected_on: Option<TradingDate>,
     refused: u64,
     appends: u64,
+    /// Documents that are the room's own words and no input.
+    statements: u64,
+    /// Partitions of which the lake holds everything already.
+    held: BTreeSet<Partition>,
 }
 
 impl Writer {
@@ -91,6 +95,8 @@ impl Writer {
             rejected_on: None,
             refused: 0,
             appends: 0,
+            statements: 0,
+            held: BTreeSet::new(),
         })
     }
 
@@ -111,6 +117,32 @@ impl Writer {
             self.spill((symbol, date))?.note(received_at, &note)?;
         }
         self.spill((symbol, date))?.document(received_at, document, rows)
+    }
+
+    /// Takes a document of the room's own words, which holds no row and is not counted as one of the input.
+    ///
+    /// # Errors
+    /// As [`Writer::document`].
+    pub fn statement(
+        &mut self,
+        symbol: &Symbol,
+        date: TradingDate,
+        received_at: DateTime<Utc>,
+        document: &[u8],
+    ) -> Result<()> {
+        self.statements += 1;
+        self.document(symbol, date, received_at, document, 0)
+    }
+
+    /// The id that the capture of a partition would have if it ended here; `None` without a document.
+    pub fn id(&self, symbol: &Symbol, date: TradingDate) -> Option<String> {
+        let spill = self.spills.get(&(symbol.clone(), date))?;
+        (spill.documents > 0).then(|| spill.id())
+    }
+
+    /// Says that the lake holds everything of a partition already: it is counted as duplicates and not stored.
+    pub fn is_held(&mut self, symbol: &Symbol, date: TradingDate) {
+        self.held.insert((symbol.clone(), date));
     }
 
     /// Keeps a refused document under `raw/_rejected` and notes it in the capture it belongs to: that of `home` when it is
@@ -203,12 +235,17 @@ impl Writer {
             if spill.documents == 0 {
                 continue;
             }
+            if self.held.contains(&(symbol.clone(), date)) {
+                counts.duplicates += spill.rows;
+                continue;
+            }
             let finished = spill.finish()?;
             let (new, held) = self.store_capture(store, &symbol, date, &finished, &mut counts.captures).await?;
             counts.rows += new;
             counts.duplicates += held;
             std::fs::remove_file(&finished.path).map_err(io)?;
         }
+        counts.documents = counts.documents.saturating_sub(self.statements);
         Ok(counts)
     }
 

@@ -22,7 +22,7 @@ fn both_ends_of_a_bar(lake: &Lake) {
     take(lake, "SPY", &["--tz", "America/New_York", "--stamp", "end"], &file);
     lake.compact(&["bars"]);
     assert_eq!(at(lake), ["2025-01-15T14:30:00Z", "2025-01-15T14:35:00Z"]);
-    assert_eq!(told(&manifest(lake, "SPY", "2025-01-15"), "read_again"), 2);
+    assert_eq!(told(&manifest(lake, "SPY", "2025-01-15"), "withdrawn"), 2);
 }
 
 fn a_sunday_evening_belongs_to_monday(lake: &Lake) {
