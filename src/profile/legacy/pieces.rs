@@ -109,7 +109,8 @@ impl<'t> Finder<'t> {
         let wraps =
             inside.whole.iter().zip(&fields).any(|(child, field)| is_container(child) && field.is_none_or(may_wrap));
         let telling = if expected { 2 } else { TELLING };
-        if contents >= telling || inside.broken.is_some() || (!wraps && fields.iter().any(Option::is_some)) {
+        let names_one = fields.iter().flatten().any(|field| expected || !field.is_content());
+        if contents >= telling || inside.broken.is_some() || (!wraps && names_one) {
             return self.record(range, around);
         }
         let before = self.pieces.len();
