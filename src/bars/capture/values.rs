@@ -66,6 +66,10 @@ pub fn read(texts: &Texts<'_>, volume: VolumeKind, rules: &Rules) -> Result<Valu
     if volume < 0.0 {
         return Err(Refusal::new("negative_volume", "volume", format!("volume {volume} is below 0")));
     }
+    if [open, high, low, close, volume] == [0.0; 5] {
+        let reason = "prices and volume are all 0, which is how sources write that they have nothing".to_owned();
+        return Err(Refusal::new("price_not_positive", "open", reason));
+    }
     if volume > MOST_VOLUME {
         return Err(Refusal::new("out_of_range", "volume", format!("volume {volume} is beyond {MOST_VOLUME:e}")));
     }
@@ -136,7 +140,8 @@ mod tests {
     fn oil_may_be_sold_below_nothing() {
         // CL, 20 April 2020.
         assert!(check("CL", ["-13.1", "-10", "-40.32", "-37.63", "248"]).is_ok());
-        assert_eq!(check("CL", ["0", "0", "-0.0", "0", "-0"]).unwrap().low.to_bits(), 0.0_f64.to_bits());
+        assert_eq!(check("CL", ["0", "0", "-0.0", "0", "3"]).unwrap().low.to_bits(), 0.0_f64.to_bits());
+        assert_eq!(check("CL", ["0", "0", "-0.0", "0", "-0"]), Err(("price_not_positive", Some("open"))));
         assert!(check("BTC-USD", ["1", "1", "0", "1", "1"]).is_err());
     }
 }

@@ -43,9 +43,7 @@ pub fn read(
 }
 
 fn damaged(error: impl std::fmt::Display) -> Error {
-    Error::invalid(format!(
-        "the Parquet file cannot be read ({error}); nothing of it was taken"
-    ))
+    Error::invalid(format!("the Parquet file cannot be read ({error}); nothing of it was taken"))
 }
 
 fn take(batch: &RecordBatch, columns: &Columns, row: &mut u64, taker: &mut dyn TakeRow) -> Result<()> {

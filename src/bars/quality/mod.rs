@@ -15,6 +15,7 @@
 //! | `mixed_readings` | yes | bars whose clock or stamp is read in several ways |
 //! | `mixed_intervals` | yes | bars of several lengths |
 //! | `volume_unknown` | yes | bars of a count whose own volume cannot be known; it is 0 |
+//! | `volume_looks_cumulative` | yes | volumes declared as each bar's own that only grow, see [`LOOKS_CUMULATIVE`] |
 //! | `off_tick` | no | a price between two ticks; it counts at the tick below |
 //! | `duplicates` | no | the same bar once more |
 //! | `corrections` | no | one minute with other numbers in a later capture, which counts |
@@ -40,6 +41,9 @@ use crate::market::{AssetClass, Grid, Instrument, Session, SessionKind, TradingD
 
 /// A manifest lists at most so many bars of a kind; the count is always whole.
 pub const LISTED: usize = 50;
+
+/// Bars from which on volumes that never fall are told as a count: own volumes of so many bars always fall somewhere.
+pub const LOOKS_CUMULATIVE: usize = 30;
 
 /// Everything the checks found.
 #[derive(Debug, Clone, Default)]
@@ -117,6 +121,12 @@ pub fn check(
         "overlapping_bars",
         &overlapping(rows),
         "bars that begin inside another one and are not part of it",
+    );
+    told.places(
+        true,
+        "volume_looks_cumulative",
+        &only_growing(rows),
+        "volumes that only grow through the day: is it the day's count, `--volume cumulative`?",
     );
     told.stamps(instrument, date);
     told.places(
@@ -256,6 +266,16 @@ fn off_tick(rows: &[Kept], grid: Grid) -> Vec<usize> {
 }
 
 /// All bars, when none has a volume and the instrument is one that is traded; a source that says it has none is believed.
+/// All rows whose volume was declared to be their own, when it never falls from one to the next and mostly grows.
+fn only_growing(rows: &[Kept]) -> Vec<usize> {
+    let own: Vec<usize> = (0..rows.len()).filter(|at| rows[*at].reading.volume == VolumeKind::Bar).collect();
+    let pairs = || own.windows(2).map(|pair| (rows[pair[0]].row.volume, rows[pair[1]].row.volume));
+    let grows = pairs().filter(|(before, after)| after > before).count();
+    let is_count =
+        own.len() >= LOOKS_CUMULATIVE && pairs().all(|(before, after)| after >= before) && grows * 2 > own.len();
+    if is_count { own } else { Vec::new() }
+}
+
 fn without_volume(rows: &[Kept], instrument: &Instrument) -> Vec<usize> {
     let none = rows.iter().all(|kept| kept.row.volume == 0.0 && kept.reading.volume != VolumeKind::None);
     if none && instrument.asset_class != AssetClass::Index { (0..rows.len()).collect() } else { Vec::new() }

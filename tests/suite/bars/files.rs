@@ -216,3 +216,21 @@ fn what_cannot_be_taken_as_a_whole_says_what_to_do() {
     lake.run(&["ingest", "bars", "--symbol", "SPY", "--interval", "2h", "x"]).ends(2);
     lake.run(&["ingest", "bars", "x"]).ends(2);
 }
+
+#[test]
+fn a_count_declared_as_own_volumes_is_told() {
+    let bars = |volume: fn(usize) -> usize| {
+        let bar = |at: usize| format!("2025-01-15 09:{}:00,590,590,590,590,{}\n", 30 + at % 30, volume(at));
+        format!("{HEADER}{}", (0..30).map(bar).collect::<String>())
+    };
+    for (name, volume, expected) in [
+        ("a count", (|at| 1000 + 7 * at) as fn(usize) -> usize, 30),
+        ("own volumes that fall once", |at| if at == 17 { 3 } else { 1000 + 7 * at }, 0),
+        ("own volumes that are all the same", |_| 100, 0),
+    ] {
+        let lake = Lake::in_folder();
+        take(&lake, "SPY", &NEW_YORK, bars(volume));
+        lake.compact(&["bars"]);
+        assert_eq!(told(&manifest(&lake, "SPY", "2025-01-15"), "volume_looks_cumulative"), expected, "{name}");
+    }
+}
