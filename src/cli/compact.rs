@@ -75,12 +75,8 @@ pub async fn run(args: &CompactArgs, lake: &LakeArgs, clock: SharedClock, out: &
     }
     let mut outcomes = Vec::new();
     if args.dataset.as_deref() == Some(PROFILES) {
-        for year in every_year(&store, &instruments, &selection, clock.now()).await? {
-            match year {
-                Ok(published) => outcomes.extend(published.iter().map(|published| Ok(Partition::of(published)))),
-                Err(error) => outcomes.push(Err(error)),
-            }
-        }
+        let years = every_year(&store, &instruments, &selection, clock.now()).await?;
+        outcomes.extend(years.into_iter().map(|published| published.map(|published| Partition::of(&published))));
     }
     let days = work.iter().map(|(_, days)| days.len() as u64).sum();
     let bar = progress::bar(days, "compacting");

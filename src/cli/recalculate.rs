@@ -12,7 +12,7 @@ use super::line;
 use super::settings::LakeArgs;
 use crate::lake::instruments;
 use crate::market::{SharedClock, TradingDate};
-use crate::profile::compact::{Computed, Refused, Which, Year, catalog};
+use crate::profile::compact::{Which, Year, catalog, left};
 use crate::profile::recalculation::{Origin, Recalculated, compare};
 use crate::profile::settings::Settings;
 use crate::{Error, Result};
@@ -105,26 +105,35 @@ async fn bring(
     if due.is_empty() {
         return Ok(());
     }
-    let computed = year.compute(&due, &tables).await?;
-    for Refused { date, session, error } in &computed.refused {
-        eprintln!("pitlake: {} {date} {session}: {}", year.instrument.symbol, error.detail());
+    let computed = year.compute(&due, &tables).await;
+    let symbol = &year.instrument.symbol;
+    for refusal in &computed.refused {
+        eprintln!("pitlake: {symbol} {} {}: {}", refusal.date, refusal.session, refusal.reason);
     }
-    sum.failed += computed.refused.len();
+    for (date, error) in &computed.failed {
+        eprintln!("pitlake: {symbol} {date}: {}", error.detail());
+    }
+    sum.failed += computed.refused.len() + computed.failed.len();
     let sessions = compare(&due, &tables.current, &computed);
+    let mut not_taken = Vec::new();
+    if !args.dry_run {
+        // Before it is told: what is told is done.
+        let exchanged = year.put(&computed, clock.now()).await?;
+        not_taken = left(symbol, &computed, &exchanged);
+    }
     for session in &sessions {
         sum.stale += 1;
         sum.changed += usize::from(!session.changes.is_empty());
         line(out, &if args.json { as_json(session, args)? } else { told(session) })?;
     }
+    for error in &not_taken {
+        eprintln!("pitlake: {}", error.detail());
+    }
+    sum.failed += not_taken.len();
     if !args.dry_run {
-        put(year, computed, clock).await?;
-        sum.recalculated += sessions.len();
+        sum.recalculated += sessions.len().saturating_sub(not_taken.len());
     }
     Ok(())
-}
-
-async fn put(year: &Year<'_>, computed: Computed, clock: &SharedClock) -> Result<()> {
-    year.put(computed, clock.now()).await.map(drop)
 }
 
 fn as_json(session: &Recalculated, args: &RecalculateArgs) -> Result<String> {

@@ -13,6 +13,7 @@ pub mod merge;
 pub mod periods;
 pub mod recalculation;
 pub mod record;
+pub mod refusal;
 pub mod routes;
 mod rows;
 #[cfg(test)]

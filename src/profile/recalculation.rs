@@ -51,7 +51,9 @@ pub fn compare(due: &[Due], current: &[SessionRecord], computed: &Computed) -> V
         of_due.map(|record| ((record.date, record.session.as_str()), record.clone())).collect()
     };
     let (old, new) = (by_session(current), by_session(&computed.records));
-    let withdrawn: BTreeSet<_> = computed.withdrawn.iter().map(|(date, session)| (*date, session.as_str())).collect();
+    let withdrawn = computed.withdrawn.iter().map(|of| (of.date, of.session.as_str()));
+    let refused = computed.refused.iter().map(|of| (of.date, of.session.as_str()));
+    let withdrawn: BTreeSet<_> = withdrawn.chain(refused).collect();
     let keys: BTreeSet<_> = new.keys().chain(&withdrawn).copied().collect();
     keys.into_iter()
         .filter_map(|key| {
@@ -124,8 +126,9 @@ mod tests {
     fn only_what_is_due_is_compared_and_what_is_withdrawn_has_no_new_side() {
         let due = [Due { date: "2025-01-15".parse().unwrap(), why: Why::BarsChanged }];
         let current = [computed("2025-01-14", 1), computed("2025-01-15", 1)];
-        let new =
-            Computed { withdrawn: vec![("2025-01-15".parse().unwrap(), SessionKind::Rth)], ..Computed::default() };
+        let (date, session) = ("2025-01-15".parse().unwrap(), SessionKind::Rth);
+        let gone = crate::profile::merge::Withdrawal { date, session, grounds: crate::profile::merge::Grounds::NoBars };
+        let new = Computed { withdrawn: vec![gone], ..Computed::default() };
         let found = compare(&due, &current, &new);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].to.clone(), found[0].why), (None, Why::BarsChanged));

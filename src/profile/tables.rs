@@ -4,39 +4,45 @@
 //! The history goes first. Who dies between the two leaves a row that is still current and already kept, and the next one who
 //! comes finishes; the other order could lose it. What cannot be read is never written over.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::columns;
-use super::merge::{Fate, Merged, merge};
+use super::merge::{Bars, Fate, Grounds, Merged, Withdrawal, merge};
 use super::record::{CALCULATION, is_newer};
+use super::refusal::{self, Refusal};
 use super::schema::{CURRENT, HISTORY};
 use super::session_record::SessionRecord;
+use crate::bars::record::BARS;
 use crate::lake::dataset::Dataset;
 use crate::lake::layout::PartitionId;
 use crate::lake::manifest::{Calculation, Condition, Content, Counts};
-use crate::lake::publish::{Before, Published, before, publish};
+use crate::lake::publish::{self, Before, Published, before, publish};
 use crate::lake::store::Store;
 use crate::lake::{catalog, interrupted, partition};
-use crate::market::{SessionKind, Symbol, TradingDate};
+use crate::market::{Symbol, TradingDate};
 use crate::{Error, ErrorKind, Result};
 
 /// How often a lost race is run again before it is told.
 const ATTEMPTS: u32 = 20;
+/// Manifests read at a time.
+const AT_ONCE: usize = 16;
 
-/// Both tables as they stand there, each in its sort order; empty where there is none.
-#[derive(Debug, Clone, Default)]
-pub struct YearTables {
-    pub current: Vec<SessionRecord>,
-    pub history: Vec<SessionRecord>,
-}
+pub use super::merge::YearTables;
 
-impl YearTables {
-    /// The rows of one date: the current ones.
-    pub fn on(&self, date: TradingDate) -> impl Iterator<Item = &SessionRecord> {
-        self.current.iter().filter(move |record| record.date == date)
-    }
+/// What became of what was to be put.
+#[derive(Debug)]
+pub struct Exchanged {
+    /// One for each row, in its order.
+    pub fates: Vec<Fate>,
+    /// Of each withdrawal whether its session has no computed row now.
+    pub withdrawn: Vec<bool>,
+    /// Of both tables.
+    pub published: Vec<Published>,
 }
 
 /// Reads what the lake has of the year.
@@ -47,7 +53,7 @@ pub async fn read(store: &Store, symbol: &Symbol, year: i32) -> Result<YearTable
     for _ in 0..ATTEMPTS {
         let standing = (standing(store, &HISTORY, symbol, year).await?, standing(store, &CURRENT, symbol, year).await?);
         if let (Some(history), Some(current)) = standing {
-            return Ok(YearTables { current: current.records, history: history.records });
+            return Ok(as_tables(&current, &history));
         }
     }
     Err(contended(symbol, year))
@@ -66,11 +72,10 @@ pub async fn put(
     incoming: Vec<SessionRecord>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Fate>> {
-    exchange(store, symbol, year, &incoming, &[], now).await.map(|(fates, _)| fates)
+    exchange(store, symbol, year, &incoming, &[], now).await.map(|exchanged| exchanged.fates)
 }
 
-/// As [`put`], and takes away sessions that the bars have nothing of any more. Gives what became of each row, and what was
-/// published of both tables.
+/// As [`put`], and takes away sessions that are to have no computed row any more.
 ///
 /// # Errors
 /// As [`put`].
@@ -79,9 +84,9 @@ pub async fn exchange(
     symbol: &Symbol,
     year: i32,
     incoming: &[SessionRecord],
-    withdrawn: &[(TradingDate, SessionKind)],
+    withdrawn: &[Withdrawal],
     now: DateTime<Utc>,
-) -> Result<(Vec<Fate>, Vec<Published>)> {
+) -> Result<Exchanged> {
     if let Some(stranger) = incoming.iter().find(|record| record.symbol != *symbol || record.date.year() != year) {
         let place = format!("{} {} is not a profile of {symbol} {year}", stranger.symbol, stranger.date);
         return Err(Error::internal(place));
@@ -96,16 +101,18 @@ pub async fn exchange(
         if owes_record(store, &history, now).await? || owes_record(store, &current, now).await? {
             continue;
         }
-        let Merged { current: rows, history: past, mut fates } =
-            merge(current.records.clone(), history.records.clone(), incoming.to_vec(), withdrawn);
+        // After the tables: who publishes other bars from here on puts their profiles after this, or makes this attempt fail.
+        let bars = bars(store, symbol, disputed(&current.records, incoming, withdrawn)).await?;
+        let Merged { tables, mut fates, withdrawn } =
+            merge(as_tables(&current, &history), incoming.to_vec(), withdrawn, &bars);
         // What an attempt that lost the second race brought into the history was not there before this call.
         for (fate, before) in fates.iter_mut().zip(&kept) {
             if (*fate, *before) == (Fate::AlreadyThere, Fate::KeptInHistory) {
                 *fate = Fate::KeptInHistory;
             }
         }
-        match write(store, (history, &past), (current, &rows), symbol, year, now).await {
-            Ok(published) => return Ok((fates, published)),
+        match write(store, (history, current), &tables, symbol, year, now).await {
+            Ok(published) => return Ok(Exchanged { fates, withdrawn, published }),
             Err(error) if error.kind() == ErrorKind::Conflict => kept = fates,
             Err(error) => return Err(error),
         }
@@ -122,7 +129,7 @@ pub async fn rebuild(
     store: &Store,
     symbol: &Symbol,
     year: i32,
-    computed: Vec<SessionRecord>,
+    (computed, refused): (Vec<SessionRecord>, Vec<Refusal>),
     now: DateTime<Utc>,
 ) -> Result<Option<Published>> {
     for _ in 0..ATTEMPTS {
@@ -130,12 +137,13 @@ pub async fn rebuild(
         let Some(history) = standing(store, &HISTORY, symbol, year).await? else { continue };
         let originals = history.records.iter().filter(|record| !record.is_computed()).cloned();
         let incoming = originals.chain(computed.iter().cloned()).collect();
-        let merged = merge(Vec::new(), history.records.clone(), incoming, &[]);
-        if merged.current.is_empty() && before.data.is_none() && before.manifest.is_none() {
+        let emptied = YearTables { current: Vec::new(), history: history.records.clone(), refused: refused.clone() };
+        let YearTables { current, refused, .. } = merge(emptied, incoming, &[], &Bars::new()).tables;
+        if current.is_empty() && refused.is_empty() && before.data.is_none() && before.manifest.is_none() {
             return Ok(None);
         }
         catalog::add(store, CURRENT.name, symbol, year).await?;
-        match publish_table(store, &CURRENT, &before, symbol, year, &merged.current, now).await {
+        match publish_table(store, &CURRENT, &before, (symbol, year), (&current, &refused), now).await {
             Err(error) if error.kind() == ErrorKind::Conflict => {}
             published => return published.map(Some),
         }
@@ -149,7 +157,7 @@ pub async fn rebuild(
 /// # Errors
 /// As [`put`].
 pub async fn take_back_originals(store: &Store, symbol: &Symbol, year: i32, now: DateTime<Utc>) -> Result<u64> {
-    let mut sessions = std::collections::BTreeSet::new();
+    let mut sessions = BTreeSet::new();
     for dataset in [&CURRENT, &HISTORY] {
         let mut attempts = 0;
         loop {
@@ -168,7 +176,8 @@ pub async fn take_back_originals(store: &Store, symbol: &Symbol, year: i32, now:
             if originals.is_empty() {
                 break;
             }
-            match publish_table(store, dataset, &table.before, symbol, year, &computed, now).await {
+            let rows = (computed.as_slice(), table.refused.as_slice());
+            match publish_table(store, dataset, &table.before, (symbol, year), rows, now).await {
                 Ok(_) => break,
                 Err(error) if error.kind() == ErrorKind::Conflict => {}
                 Err(error) => return Err(error),
@@ -183,6 +192,43 @@ struct Standing {
     id: PartitionId,
     before: Before,
     records: Vec<SessionRecord>,
+    refused: Vec<Refusal>,
+}
+
+fn as_tables(current: &Standing, history: &Standing) -> YearTables {
+    YearTables {
+        current: current.records.clone(),
+        history: history.records.clone(),
+        refused: current.refused.clone(),
+    }
+}
+
+/// Dates of which the merge has to know the bars: a computed row comes in where one of other bars stands, or is withdrawn.
+fn disputed(current: &[SessionRecord], incoming: &[SessionRecord], withdrawn: &[Withdrawal]) -> BTreeSet<TradingDate> {
+    let standing: BTreeMap<_, &str> = current
+        .iter()
+        .filter(|record| record.is_computed())
+        .map(|record| ((record.date, record.session.as_str()), record.source_sha256.as_str()))
+        .collect();
+    let is_disputed = |record: &&SessionRecord| {
+        let known = standing.get(&(record.date, record.session.as_str()));
+        record.is_computed() && known.is_some_and(|known| *known != record.source_sha256)
+    };
+    let of_bars = withdrawn.iter().filter(|withdrawal| withdrawal.grounds != Grounds::NoSession);
+    incoming.iter().filter(is_disputed).map(|record| record.date).chain(of_bars.map(|of| of.date)).collect()
+}
+
+/// The bars of these dates as their manifests, which alone are the truth, name them.
+async fn bars(store: &Store, symbol: &Symbol, dates: BTreeSet<TradingDate>) -> Result<Bars> {
+    let of_date = |date| async move {
+        match publish::manifest(store, &PartitionId::day(BARS, symbol, date)).await {
+            Ok(manifest) => Ok(Some((date, manifest.sha256))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    let found: Vec<_> = stream::iter(dates).map(of_date).buffered(AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// The table as it is; `None` when it was replaced while it was being read.
@@ -196,7 +242,7 @@ async fn standing(store: &Store, dataset: &Dataset, symbol: &Symbol, year: i32) 
                 id.data_key()
             )));
         }
-        return Ok(Some(Standing { id, before, records: Vec::new() }));
+        return Ok(Some(Standing { id, before, records: Vec::new(), refused: Vec::new() }));
     };
     let object = match store.get(&id.data_key()).await {
         Ok(object) if object.etag == data.etag => object,
@@ -207,7 +253,9 @@ async fn standing(store: &Store, dataset: &Dataset, symbol: &Symbol, year: i32) 
     for batch in partition::read(object.bytes, dataset.row_group_rows, &id.data_key())? {
         records.append(&mut columns::records(&batch, symbol).map_err(|error| error.while_doing(id.data_key()))?);
     }
-    Ok(Some(Standing { id, before, records }))
+    let details = before.manifest.as_ref().map(|(manifest, _)| &manifest.content.details);
+    let refused = details.map(refusal::remembered).unwrap_or_default();
+    Ok(Some(Standing { id, before, records, refused }))
 }
 
 /// Whether an interrupted publication's record had to be written first.
@@ -233,27 +281,29 @@ fn replaceable(table: &Standing) -> Result<()> {
 /// Publishes the history, then the current table, each if it is not the same already.
 async fn write(
     store: &Store,
-    (history, past): (Standing, &[SessionRecord]),
-    (current, rows): (Standing, &[SessionRecord]),
+    (history, current): (Standing, Standing),
+    tables: &YearTables,
     symbol: &Symbol,
     year: i32,
     now: DateTime<Utc>,
 ) -> Result<Vec<Published>> {
     let mut published = Vec::new();
-    for (dataset, table, rows) in [(&HISTORY, history, past), (&CURRENT, current, rows)] {
+    let of_history = (tables.history.as_slice(), [].as_slice());
+    let of_current = (tables.current.as_slice(), tables.refused.as_slice());
+    for (dataset, table, (rows, refused)) in [(&HISTORY, history, of_history), (&CURRENT, current, of_current)] {
         let recorded = table.before.manifest.as_ref().map(|(manifest, _)| manifest);
         let recorded = recorded.filter(|manifest| manifest.revision > 0);
-        if rows == table.records
+        if (rows, refused) == (&table.records, &table.refused)
             && let Some(manifest) = recorded
         {
             published.push(Published::Unchanged(manifest.clone()));
             continue;
         }
-        if rows.is_empty() && table.before.data.is_none() {
+        if rows.is_empty() && refused.is_empty() && table.before.data.is_none() {
             continue;
         }
         catalog::add(store, dataset.name, symbol, year).await?;
-        published.push(publish_table(store, dataset, &table.before, symbol, year, rows, now).await?);
+        published.push(publish_table(store, dataset, &table.before, (symbol, year), (rows, refused), now).await?);
     }
     Ok(published)
 }
@@ -262,19 +312,18 @@ async fn publish_table(
     store: &Store,
     dataset: &'static Dataset,
     before: &Before,
-    symbol: &Symbol,
-    year: i32,
-    rows: &[SessionRecord],
+    (symbol, year): (&Symbol, i32),
+    (rows, refused): (&[SessionRecord], &[Refusal]),
     now: DateTime<Utc>,
 ) -> Result<Published> {
-    let content = content(dataset, symbol, year, rows);
+    let content = content(dataset, (symbol, year), rows, refused);
     let data = partition::encode(dataset, &[columns::batch(rows)?], &content)?;
     publish(store, before, dataset, content, data, now).await
 }
 
 /// The record of a table. `details.days` names each row: date, revision of the bars, sha256 of what it was made from, condition,
-/// session, calculation, settings.
-pub fn content(dataset: &Dataset, symbol: &Symbol, year: i32, rows: &[SessionRecord]) -> Content {
+/// session, calculation, settings; `details.refused` each session that its bars allow no profile of.
+pub fn content(dataset: &Dataset, (symbol, year): (&Symbol, i32), rows: &[SessionRecord], refused: &[Refusal]) -> Content {
     let is_current = dataset.name == CURRENT.name;
     let any = |condition| is_current && rows.iter().any(|row| row.condition == condition);
     let condition = match () {
@@ -294,6 +343,8 @@ pub fn content(dataset: &Dataset, symbol: &Symbol, year: i32, rows: &[SessionRec
         ])
     };
     let days: Vec<_> = rows.iter().map(day).collect();
+    let mut details = json!({ "days": days, "rows_sha256": fingerprint(rows) });
+    refusal::remember(&mut details, refused);
     let sum = |minutes: fn(&SessionRecord) -> Option<u32>| rows.iter().filter_map(minutes).sum();
     Content {
         dataset: dataset.name.to_owned(),
@@ -314,7 +365,7 @@ pub fn content(dataset: &Dataset, symbol: &Symbol, year: i32, rows: &[SessionRec
             session_closed: condition != Condition::Pending,
         },
         captures: Vec::new(),
-        details: json!({ "days": days, "rows_sha256": fingerprint(rows) }),
+        details,
     }
 }
 

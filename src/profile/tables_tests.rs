@@ -61,7 +61,7 @@ async fn who_dies_between_the_tables_loses_nothing() {
     let (first, second) = (computed("2025-01-15", 1), computed("2025-01-15", 2));
     take(&store, std::slice::from_ref(&first), 1).await;
     // What the dead one left: the history's file, and not even its manifest.
-    let content = content(&HISTORY, &nq(), YEAR, std::slice::from_ref(&first));
+    let content = content(&HISTORY, (&nq(), YEAR), std::slice::from_ref(&first), &[]);
     let file = partition::encode(&HISTORY, &[columns::batch(std::slice::from_ref(&first)).unwrap()], &content).unwrap();
     store.put(&id(&HISTORY).data_key(), file.into(), PutWhen::Absent).await.unwrap();
 

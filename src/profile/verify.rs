@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use super::columns;
 use super::compact::remake;
 use super::record::{PROFILES, PROFILES_HISTORY};
+use super::refusal;
 use super::session_record::SessionRecord;
 use super::tables;
 use crate::Result;
@@ -72,7 +73,8 @@ fn of_table(dataset: &Dataset, view: &YearView, decoded: &Decoded, findings: &mu
         findings.push(Finding::new(Code::Misplaced, key.clone(), format!("it has a row of {}", stray.date)));
     }
     let said = &decoded.content.details;
-    if *said != tables::content(dataset, &view.symbol, view.year, &records).details {
+    let refused = refusal::remembered(said);
+    if *said != tables::content(dataset, (&view.symbol, view.year), &records, &refused).details {
         let detail = "its record names other rows than it holds";
         findings.push(Finding::new(Code::CountsDiffer, key.clone(), detail));
     }

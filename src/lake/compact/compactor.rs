@@ -171,7 +171,7 @@ impl Compactor {
     /// The second step: the year's indexes and tables, after the days of `manifests` were looked at.
     pub(super) async fn year(&self, symbol: &Symbol, year: i32, manifests: &[Manifest]) -> Vec<Result<Outcome>> {
         let (done, failed) = self.bring_year(symbol, year, manifests, Scope::LookedAt).await;
-        let failed = failed.map(|error| Err(error.while_doing(format!("the year {year} of {symbol}"))));
+        let failed = failed.into_iter().map(|error| Err(error.while_doing(format!("the year {year} of {symbol}"))));
         done.iter().map(|published| Ok(Outcome::of(published))).chain(failed).collect()
     }
 

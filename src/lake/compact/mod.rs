@@ -22,4 +22,4 @@ pub use compactor::{CompactOptions, Compactor, Outcome};
 pub use follow::{Follower, follow};
 pub use plan::{Day, Selection, Why, plan, replaceable, stale};
 pub use recipe::{Captured, Derived, Parsed, Parts, Recipe, YearTable, is_later_version};
-pub use year::{Scope, YearStep, YearTask};
+pub use year::{Brought, Scope, YearStep, YearTask};

@@ -75,7 +75,7 @@ impl Compactor {
     pub async fn rebuild_year(&self, symbol: &Symbol, year: i32) -> Result<()> {
         let manifests = self.year_manifests(symbol, year).await?;
         let (_, failed) = self.bring_year(symbol, year, &manifests, Scope::All).await;
-        failed.map_or(Ok(()), Err)
+        failed.into_iter().next().map_or(Ok(()), Err)
     }
 
     /// The day's captures in the order in which compaction reads them, each checked against its name.

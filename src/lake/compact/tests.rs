@@ -148,14 +148,14 @@ impl YearStep for Lessons {
         &TABLES
     }
 
-    fn year<'a>(&'a self, task: YearTask<'a>) -> BoxFuture<'a, Result<Vec<Published>>> {
+    fn year<'a>(&'a self, task: YearTask<'a>) -> BoxFuture<'a, Result<Brought>> {
         Box::pin(async move {
             let index = year_index::read(task.store, MARKS.name, task.symbol, task.year).await?;
             let dates = task.manifests.iter().filter_map(|manifest| manifest.content.date).collect();
             self.heard.lock().push((task.scope, dates, index.days.len()));
             match std::mem::take(&mut *self.fails.lock()) {
                 true => Err(Error::unavailable("not now")),
-                false => Ok(Vec::new()),
+                false => Ok(Brought::default()),
             }
         })
     }

@@ -30,11 +30,19 @@ pub trait YearStep: Send + Sync {
     /// Datasets that it writes.
     fn datasets(&self) -> &'static [&'static Dataset];
 
-    /// Brings its tables of the year up to date and gives what became of each.
+    /// Brings its tables of the year up to date and gives what became of each, and what of the year failed.
     ///
     /// # Errors
     /// Its own; `Conflict` when others kept publishing the same year.
-    fn year<'a>(&'a self, task: YearTask<'a>) -> BoxFuture<'a, Result<Vec<Published>>>;
+    fn year<'a>(&'a self, task: YearTask<'a>) -> BoxFuture<'a, Result<Brought>>;
+}
+
+/// What a step made of a year.
+#[derive(Debug, Default)]
+pub struct Brought {
+    pub published: Vec<Published>,
+    /// What failed of it; the rest was done.
+    pub failed: Vec<Error>,
 }
 
 /// A year to bring up to date.
@@ -68,7 +76,7 @@ impl Compactor {
         year: i32,
         manifests: &[Manifest],
         scope: Scope,
-    ) -> (Vec<Published>, Option<Error>) {
+    ) -> (Vec<Published>, Vec<Error>) {
         let mut done = Vec::new();
         let task = YearTask {
             store: &self.store,
@@ -81,15 +89,22 @@ impl Compactor {
         };
         match self.own_year(task).await {
             Ok(table) => done.extend(table),
-            Err(error) => return (done, Some(error)),
+            Err(error) => return (done, vec![error]),
         }
+        let mut failed = Vec::new();
         for step in &self.then {
             match step.year(task).await {
-                Ok(made) => done.extend(made),
-                Err(error) => return (done, Some(error)),
+                Ok(brought) => {
+                    done.extend(brought.published);
+                    failed.extend(brought.failed);
+                }
+                Err(error) => {
+                    failed.push(error);
+                    break;
+                }
             }
         }
-        (done, None)
+        (done, failed)
     }
 
     /// The indexes of the recipe's own datasets, and its table.

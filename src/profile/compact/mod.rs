@@ -8,6 +8,6 @@ mod step;
 mod year;
 
 pub use make::{Made, of_day};
-pub use plan::{Due, Why, plan};
-pub use step::{Profiles, bring, catalog, every_year, remake};
-pub use year::{Computed, Refused, Which, Year};
+pub use plan::{Due, Present, Why, plan};
+pub use step::{Profiles, bring, catalog, every_year, left, refusals, remake};
+pub use year::{Computed, Which, Year};

@@ -1,25 +1,29 @@
 //! Profiles as what is made of a year's bars once they are published, and of all years at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::year::{Refused, Which, Year};
+use super::year::{Computed, Which, Year};
 use crate::bars::record::BARS;
 use crate::lake::catalog::Catalog;
-use crate::lake::compact::{Scope, Selection, YearStep, YearTask};
+use crate::lake::compact::{Brought, Scope, Selection, YearStep, YearTask};
 use crate::lake::dataset::Dataset;
 use crate::lake::publish::Published;
 use crate::lake::store::Store;
 use crate::market::{Instruments, Symbol};
 use crate::profile::session_record::SessionRecord;
+use crate::profile::refusal::Refusal;
 use crate::profile::settings::Settings;
-use crate::profile::tables;
+use crate::profile::tables::{self, Exchanged};
 use crate::profile::verify::contradiction;
 use crate::{Error, ErrorKind, Result};
+
+/// How often what could not be put, because the bars had changed meanwhile, is computed again.
+const ATTEMPTS: u32 = 3;
 
 /// What compaction of bars does next. What it writes is named in the catalogs by [`tables`] itself.
 #[derive(Debug, Clone, Copy)]
@@ -30,13 +34,14 @@ impl YearStep for Profiles {
         &[]
     }
 
-    fn year<'a>(&'a self, task: YearTask<'a>) -> BoxFuture<'a, Result<Vec<Published>>> {
+    fn year<'a>(&'a self, task: YearTask<'a>) -> BoxFuture<'a, Result<Brought>> {
         async move {
             let YearTask { store, instruments, symbol, year, scope, now, .. } = task;
             match bring(store, instruments, (symbol, year), now).await {
                 // Repair of the bars: what of the profiles cannot be read is made again with them.
                 Err(error) if error.kind() == ErrorKind::Corrupt && scope == Scope::All => {
-                    remake(store, instruments, (symbol, year), now).await
+                    let published = remake(store, instruments, (symbol, year), now).await?;
+                    Ok(Brought { published, failed: Vec::new() })
                 }
                 brought => brought,
             }
@@ -45,26 +50,77 @@ impl YearStep for Profiles {
     }
 }
 
-/// Computes what compaction is to compute of a year, and publishes it.
+/// Computes what compaction is to compute of a year, and publishes it. Failed is what could not be: dates whose bars cannot be read,
+/// sessions that their bars allow no profile of, once for each version of the bars, and what others kept from being put.
 ///
 /// # Errors
-/// Those of the store; `Corrupt` for damaged bars or tables. Sessions that the bars allow no profile of are told to the log.
+/// Those of the store; `Corrupt` for a damaged index or table.
 pub async fn bring(
     store: &Store,
     instruments: &Instruments,
     (symbol, year): (&Symbol, i32),
     now: DateTime<Utc>,
-) -> Result<Vec<Published>> {
+) -> Result<Brought> {
     let Some(instrument) = instruments.get(symbol) else { return Err(unknown(symbol)) };
     let settings = Arc::new(Settings::load(store).await?);
     let of_year = Year { store, instrument, settings: &settings, year };
-    let (due, tables) = of_year.due(Which::Compaction).await?;
-    if due.is_empty() {
-        return Ok(Vec::new());
+    let mut brought = Brought::default();
+    let mut unread = BTreeSet::new();
+    let mut not_taken = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let (mut due, tables) = of_year.due(Which::Compaction).await?;
+        // A date that failed is not read again in the same run, and its bars' profiles are not touched.
+        due.retain(|due| !unread.contains(&due.date));
+        not_taken.clear();
+        if due.is_empty() {
+            break;
+        }
+        let computed = of_year.compute(&due, &tables).await;
+        let exchanged = of_year.put(&computed, now).await?;
+        not_taken = left(symbol, &computed, &exchanged);
+        brought.failed.extend(refusals(symbol, &computed, &exchanged));
+        for (date, error) in computed.failed {
+            brought.failed.push(error.while_doing(format_args!("profiles of {symbol} {date}")));
+            unread.insert(date);
+        }
+        brought.published.extend(exchanged.published);
+        if not_taken.is_empty() {
+            break;
+        }
     }
-    let computed = of_year.compute(&due, &tables).await?;
-    computed.refused.iter().for_each(|refused| tell(symbol, refused));
-    of_year.put(computed, now).await.map(|(_, published)| published)
+    brought.failed.append(&mut not_taken);
+    Ok(brought)
+}
+
+/// What of it is not in the tables because other bars, or a later calculation, stand there.
+pub fn left(symbol: &Symbol, computed: &Computed, exchanged: &Exchanged) -> Vec<Error> {
+    let rows = computed.records.iter().zip(&exchanged.fates).filter(|(_, fate)| !fate.is_taken());
+    let rows = rows.map(|(row, _)| (row.date, row.session));
+    let withdrawn = computed.withdrawn.iter().map(|of| (of.date, of.session));
+    let withdrawn = withdrawn.chain(computed.refused.iter().map(|of| (of.date, of.session)));
+    let withdrawn = withdrawn.zip(&exchanged.withdrawn).filter(|(_, done)| !**done).map(|(of, _)| of);
+    let told = |(date, session)| {
+        Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "the {session} profile of {symbol} {date} was computed and not put: a profile of other bars stands there, or its \
+                 bars were published again meanwhile; run it again"
+            ),
+        )
+    };
+    rows.chain(withdrawn).map(told).collect()
+}
+
+/// The sessions whose refusal is known to the table now, each with its reason.
+pub fn refusals(symbol: &Symbol, computed: &Computed, exchanged: &Exchanged) -> Vec<Error> {
+    let fates = exchanged.withdrawn.iter().skip(computed.withdrawn.len());
+    let refused = computed.refused.iter().zip(fates).filter(|(_, done)| **done);
+    refused.map(|(refusal, _)| refused_as(symbol, refusal)).collect()
+}
+
+fn refused_as(symbol: &Symbol, refusal: &Refusal) -> Error {
+    let Refusal { date, session, reason, .. } = refusal;
+    Error::invalid(format!("{symbol} {date} has no {session} profile: {reason}"))
 }
 
 /// Makes the current table anew: for repair. Rows that can be read, agree with themselves and come from elsewhere than what would be
@@ -88,10 +144,18 @@ pub async fn remake(
         Err(error) => return Err(error),
     };
     let (due, none) = of_year.due(Which::All).await?;
-    let computed = of_year.compute(&due, &none).await?;
-    computed.refused.iter().for_each(|refused| tell(symbol, refused));
-    let rows = repaired(standing, computed.records);
-    tables::rebuild(store, symbol, year, rows, now).await.map(|published| published.into_iter().collect())
+    let Computed { records, mut refused, failed, .. } = of_year.compute(&due, &none).await;
+    if let Some((date, error)) = failed.into_iter().next() {
+        return Err(error.while_doing(format_args!("profiles of {symbol} {date}")));
+    }
+    for refusal in &refused {
+        tracing::warn!(error = %refused_as(symbol, refusal), "no profile");
+    }
+    let rows = repaired(standing, records);
+    // Of which a row of other bars stands stays due: the next compaction tells of it.
+    refused.retain(|of| !rows.iter().any(|row| (row.date, row.session) == (of.date, of.session)));
+    refused.sort_by_key(|of| (of.date, of.session.as_str()));
+    tables::rebuild(store, symbol, year, (rows, refused), now).await.map(|published| published.into_iter().collect())
 }
 
 /// The computed rows that a repaired table has. Pure.
@@ -121,7 +185,7 @@ pub async fn every_year(
     instruments: &Instruments,
     selection: &Selection,
     now: DateTime<Utc>,
-) -> Result<Vec<Result<Vec<Published>>>> {
+) -> Result<Vec<Result<Published>>> {
     let catalog = catalog(store).await?;
     let mut all = Vec::new();
     for (symbol, years) in &catalog.symbols {
@@ -131,8 +195,13 @@ pub async fn every_year(
                 && selection.since.is_none_or(|since| since.year() <= **year)
         };
         for year in years.iter().filter(wanted) {
-            let brought = bring(store, instruments, (symbol, *year), now).await;
-            all.push(brought.map_err(|error| error.while_doing(format_args!("profiles of {symbol} {year}"))));
+            match bring(store, instruments, (symbol, *year), now).await {
+                Ok(brought) => {
+                    all.extend(brought.published.into_iter().map(Ok));
+                    all.extend(brought.failed.into_iter().map(Err));
+                }
+                Err(error) => all.push(Err(error.while_doing(format_args!("profiles of {symbol} {year}")))),
+            }
         }
     }
     Ok(all)
@@ -153,10 +222,6 @@ pub async fn catalog(store: &Store) -> Result<Catalog> {
 
 fn unknown(symbol: &Symbol) -> Error {
     Error::invalid(format!("{symbol} is not known any more; add it to _config/instruments.toml and run it again"))
-}
-
-fn tell(symbol: &Symbol, refused: &Refused) {
-    tracing::warn!(%symbol, date = %refused.date, session = %refused.session, error = %refused.error, "no profile");
 }
 
 #[cfg(test)]
