@@ -47,6 +47,8 @@ pub struct Judged {
     /// The gravest first.
     pub findings: Vec<Finding>,
     pub verdict: Verdict,
+    /// Whether a profile made of bars was there to compare it with, and it was.
+    pub is_compared: bool,
 }
 
 impl Judged {
@@ -141,15 +143,16 @@ impl Audit {
     fn judge(&self, file: u32, found: Found, bars: Option<&dyn Recompute>) -> Result<Judged> {
         let Found { original, record, identity, mut findings } = found;
         let rejected = verdict(&findings) == Verdict::Rejected;
+        let mut is_compared = false;
         if let (Some(instrument), Some(session), false) = (&identity.instrument, identity.session, rejected) {
             let subject = Subject::new(&record, instrument, session);
             let place = (file, original.index);
             let archive = self.survey.of(place, &identity, |place| self.place(place));
-            checks::check(&subject, &archive, bars, &mut findings)?;
+            is_compared = checks::check(&subject, &archive, bars, &mut findings)?;
         }
         findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity()), finding.code));
         let verdict = verdict(&findings);
-        Ok(Judged { original, record, identity, findings, verdict })
+        Ok(Judged { original, record, identity, findings, verdict, is_compared })
     }
 
     fn place(&self, (file, index): (u32, u32)) -> String {
