@@ -153,8 +153,16 @@ fn print(records: &[Accounted], account: &Reconciliation, out: &mut dyn Write) -
     for lacking in &account.unaccounted {
         line(out, &format!("NOT THERE: {lacking}"))?;
     }
+    for unread in &account.unread_files {
+        line(out, &format!("CANNOT BE READ: {unread}"))?;
+    }
+    if !account.unread_files.is_empty() {
+        line(out, "\nrecords in what cannot be read are not accounted for: mend it, and run this again")?;
+    }
     if account.is_complete() {
         line(out, "\nevery record is accounted for")
+    } else if account.unaccounted.is_empty() && account.accounted == account.records {
+        Ok(())
     } else {
         line(out, "\nnot every record is accounted for; run it again, and `pitlake verify`")
     }

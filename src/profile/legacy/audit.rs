@@ -136,7 +136,15 @@ impl Audit {
     }
 
     fn judge_file(&self, at: usize, bars: Option<&dyn Recompute>) -> Result<Vec<Judged>> {
-        let found = found(&self.archive.files()[at], &self.instruments, self.now).unwrap_or_default();
+        let file = &self.archive.files()[at];
+        let found = found(file, &self.instruments, self.now).unwrap_or_else(|| {
+            if self.survey.other_files().contains(&(at as u32)) {
+                return Vec::new();
+            }
+            // It had records when the archive was looked over: they are not to be lost without a word.
+            let original = Original { file: file.name.as_str().into(), line: 1, index: 0, text: String::new() };
+            vec![bad(original, Finding::new(Code::FileUnreadable, "", "it changed while the archive was read"))]
+        });
         found.into_iter().map(|found| self.judge(at as u32, found, bars)).collect()
     }
 
@@ -163,12 +171,6 @@ impl Audit {
 /// All records of a file; `None` when it is none of the archive.
 fn found(file: &ArchiveFile, instruments: &Instruments, now: DateTime<Utc>) -> Option<Vec<Found>> {
     let name: Arc<str> = file.name.as_str().into();
-    let bad = |original: Original, finding: Finding| Found {
-        original,
-        record: LegacyRecord::default(),
-        identity: Identity::default(),
-        findings: vec![finding],
-    };
     let text = match text::read(file.path()) {
         FileText::Text(text) => text,
         FileText::Fault(finding) => {
@@ -199,6 +201,10 @@ fn found(file: &ArchiveFile, instruments: &Instruments, now: DateTime<Utc>) -> O
         });
     }
     Some(records)
+}
+
+fn bad(original: Original, finding: Finding) -> Found {
+    Found { original, record: LegacyRecord::default(), identity: Identity::default(), findings: vec![finding] }
 }
 
 /// Ranges of files to be read together.

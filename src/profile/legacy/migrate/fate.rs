@@ -67,7 +67,7 @@ impl Fate {
             Self::Duplicate => "say the same as another record, which brought the row",
             Self::Conflict => "contradict what was imported before: kept under raw/_rejected, no row",
             Self::Rejected => "are no session that can be told: kept under raw/_rejected",
-            Self::NotAsked => "are of other symbols",
+            Self::NotAsked => "are of other symbols, or of none that can be told",
         }
     }
 

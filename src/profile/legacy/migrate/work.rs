@@ -13,7 +13,8 @@ use super::reconciliation::{Accounted, Reconciliation, counted, series};
 use crate::lake::journal::Writer;
 use crate::lake::store::Store;
 use crate::market::{Instrument, Instruments, SessionKind, SharedClock, Symbol, TradingDate};
-use crate::profile::legacy::{Archive, Audit, Finding, Original, RowHeight, Severity, Verdict};
+use crate::profile::legacy::{Archive, Audit, Code, Finding, Original, RowHeight, Severity, Verdict};
+use crate::profile::legacy::archive::Skipped;
 use crate::profile::record::LEGACY_TPO;
 use crate::profile::session_record::SessionRecord;
 use crate::profile::tables::{self, YearTables};
@@ -62,6 +63,13 @@ impl Entry {
         Some((self.instrument.as_ref()?.symbol.clone(), self.date?))
     }
 
+    /// Why its file could not be read, when this stands for a whole file.
+    fn unread(&self) -> Option<String> {
+        let is_fault = |finding: &&Finding| matches!(finding.code, Code::FileUnreadable | Code::FileTooLarge);
+        let finding = self.findings.iter().find(is_fault)?;
+        Some(format!("{}: {} ({})", self.original.file, finding.evidence, finding.code))
+    }
+
     fn known<'k>(&'k self, plan: &YearPlan, there: Option<&'k (SessionRecord, bool)>) -> Known<'k> {
         let session = self.date.zip(self.session);
         Known {
@@ -100,8 +108,12 @@ impl Migration {
     pub async fn run(&self, archive: Archive, told: Arc<dyn Fn(u64) + Send + Sync>) -> Result<Outcome> {
         let bars = Arc::new(KnownDays::open(&self.store, self.rows).await?);
         let files = archive.files().len() as u64;
-        let skipped = archive.skipped().iter().map(|skipped| format!("{}: {}", skipped.name, skipped.why)).collect();
+        let (faults, skipped): (Vec<_>, Vec<_>) = archive.skipped().iter().partition(|skipped| skipped.is_fault);
+        let told_of = |skipped: &Skipped| format!("{}: {}", skipped.name, skipped.why);
+        let mut unread: Vec<String> = faults.into_iter().map(told_of).collect();
+        let skipped = skipped.into_iter().map(told_of).collect();
         let (mut entries, other_files) = self.judged(archive, bars.clone(), told).await?;
+        unread.extend(entries.iter().filter_map(Entry::unread));
         let mut years = self.decide(&mut entries, &bars).await?;
         if !self.dry_run {
             self.keep_originals(&entries).await?;
@@ -131,6 +143,7 @@ impl Migration {
             files,
             other_files,
             skipped_files: skipped,
+            unread_files: unread,
             records: records.len() as u64,
             accounted: fates.values().sum(),
             fates,
