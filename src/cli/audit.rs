@@ -17,7 +17,7 @@ use crate::lake::instruments;
 use crate::market::{Instruments, SharedClock};
 use crate::profile::legacy::report::{self, RecordLine};
 use crate::profile::legacy::summary::{Adding, Summary};
-use crate::profile::legacy::{Archive, Audit, Judged, LakeBars, Recompute};
+use crate::profile::legacy::{Archive, Audit, Judged, LakeBars, Recompute, RowHeight};
 use crate::profile::settings::Settings;
 use crate::{Error, Result};
 
@@ -44,9 +44,9 @@ struct LegacyArgs {
     /// Write the records that have findings here, one JSON object each
     #[arg(long, value_name = "FILE")]
     findings: Option<PathBuf>,
-    /// Ticks in a row of the old system's profiles
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    row_ticks: u32,
+    /// Ticks in a row of the old system's profiles [default: 1; the instrument's own where rows of a tick are too many]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    row_ticks: Option<u32>,
 }
 
 /// Audits and prints. With a lake, its instruments and its bars are the measure.
@@ -60,7 +60,7 @@ pub async fn run(args: AuditArgs, lake: &LakeArgs, clock: SharedClock, out: &mut
             let store = lake.store().await?;
             let known = instruments::load(&store).await?;
             let settings = Settings::load(&store).await?;
-            (known, Some(LakeBars { store, runtime: Handle::current(), settings, row_ticks: args.row_ticks }))
+            (known, Some(LakeBars { store, runtime: Handle::current(), settings, rows: RowHeight::new(args.row_ticks) }))
         }
         None => (Instruments::builtin(), None),
     };

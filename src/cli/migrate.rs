@@ -12,7 +12,7 @@ use super::settings::LakeArgs;
 use super::{line, progress};
 use crate::lake::instruments;
 use crate::market::{SharedClock, Symbol, TradingDate};
-use crate::profile::legacy::Archive;
+use crate::profile::legacy::{Archive, RowHeight};
 use crate::profile::legacy::migrate::{self, Accounted, Fate, Migration, Reconciliation, Series};
 use crate::{Error, ErrorKind, Result};
 
@@ -42,9 +42,9 @@ struct LegacyArgs {
     /// Records of this symbol only
     #[arg(long)]
     symbol: Option<Symbol>,
-    /// Ticks in a row of the archive's profiles
-    #[arg(long, default_value_t = 1, value_name = "TICKS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    row_ticks: u32,
+    /// Ticks in a row of the archive's profiles [default: 1; the instrument's own where rows of a tick are too many]
+    #[arg(long, value_name = "TICKS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    row_ticks: Option<u32>,
     /// Take every imported row back out of profiles and their history; originals stay as captures
     #[arg(long)]
     undo: bool,
@@ -78,7 +78,7 @@ pub async fn run(args: &MigrateArgs, lake: &LakeArgs, clock: SharedClock, out: &
         instruments: instruments::load(&store).await?,
         store,
         clock,
-        row_ticks: args.row_ticks,
+        rows: RowHeight::new(args.row_ticks),
         symbol: args.symbol.clone(),
         dry_run: args.dry_run,
     };
@@ -153,8 +153,16 @@ fn print(records: &[Accounted], account: &Reconciliation, out: &mut dyn Write) -
     for lacking in &account.unaccounted {
         line(out, &format!("NOT THERE: {lacking}"))?;
     }
+    for unread in &account.unread_files {
+        line(out, &format!("CANNOT BE READ: {unread}"))?;
+    }
+    if !account.unread_files.is_empty() {
+        line(out, "\nrecords in what cannot be read are not accounted for: mend it, and run this again")?;
+    }
     if account.is_complete() {
         line(out, "\nevery record is accounted for")
+    } else if account.unaccounted.is_empty() && account.accounted == account.records {
+        Ok(())
     } else {
         line(out, "\nnot every record is accounted for; run it again, and `pitlake verify`")
     }

@@ -29,6 +29,8 @@ pub struct ArchiveFile {
 pub struct Skipped {
     pub name: String,
     pub why: &'static str,
+    /// Whether there may be records in it: it was to be read and could not be.
+    pub is_fault: bool,
 }
 
 impl Archive {
@@ -75,12 +77,12 @@ impl Archive {
         let mut left = vec![(self.root.clone(), String::new())];
         while let Some((folder, name)) = left.pop() {
             let Ok(entries) = fs::read_dir(&folder) else {
-                self.skip(name, "the folder cannot be read");
+                self.fault(name, "the folder cannot be read");
                 continue;
             };
             for entry in entries {
                 let Ok(entry) = entry else {
-                    self.skip(name.clone(), "an entry of the folder cannot be read");
+                    self.fault(name.clone(), "an entry of the folder cannot be read");
                     continue;
                 };
                 let path = entry.path();
@@ -91,7 +93,7 @@ impl Archive {
                     continue;
                 }
                 let Ok(kind) = entry.file_type() else {
-                    self.skip(name, "its kind cannot be told");
+                    self.fault(name, "its kind cannot be told");
                     continue;
                 };
                 if kind.is_dir() {
@@ -128,7 +130,11 @@ impl Archive {
     }
 
     fn skip(&mut self, name: String, why: &'static str) {
-        self.skipped.push(Skipped { name, why });
+        self.skipped.push(Skipped { name, why, is_fault: false });
+    }
+
+    fn fault(&mut self, name: String, why: &'static str) {
+        self.skipped.push(Skipped { name, why, is_fault: true });
     }
 }
 

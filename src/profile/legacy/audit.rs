@@ -47,6 +47,8 @@ pub struct Judged {
     /// The gravest first.
     pub findings: Vec<Finding>,
     pub verdict: Verdict,
+    /// Whether a profile made of bars was there to compare it with, and it was.
+    pub is_compared: bool,
 }
 
 impl Judged {
@@ -134,22 +136,31 @@ impl Audit {
     }
 
     fn judge_file(&self, at: usize, bars: Option<&dyn Recompute>) -> Result<Vec<Judged>> {
-        let found = found(&self.archive.files()[at], &self.instruments, self.now).unwrap_or_default();
+        let file = &self.archive.files()[at];
+        let found = found(file, &self.instruments, self.now).unwrap_or_else(|| {
+            if self.survey.other_files().contains(&(at as u32)) {
+                return Vec::new();
+            }
+            // It had records when the archive was looked over: they are not to be lost without a word.
+            let original = Original { file: file.name.as_str().into(), line: 1, index: 0, text: String::new() };
+            vec![bad(original, Finding::new(Code::FileUnreadable, "", "it changed while the archive was read"))]
+        });
         found.into_iter().map(|found| self.judge(at as u32, found, bars)).collect()
     }
 
     fn judge(&self, file: u32, found: Found, bars: Option<&dyn Recompute>) -> Result<Judged> {
         let Found { original, record, identity, mut findings } = found;
         let rejected = verdict(&findings) == Verdict::Rejected;
+        let mut is_compared = false;
         if let (Some(instrument), Some(session), false) = (&identity.instrument, identity.session, rejected) {
             let subject = Subject::new(&record, instrument, session);
             let place = (file, original.index);
             let archive = self.survey.of(place, &identity, |place| self.place(place));
-            checks::check(&subject, &archive, bars, &mut findings)?;
+            is_compared = checks::check(&subject, &archive, bars, &mut findings)?;
         }
         findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity()), finding.code));
         let verdict = verdict(&findings);
-        Ok(Judged { original, record, identity, findings, verdict })
+        Ok(Judged { original, record, identity, findings, verdict, is_compared })
     }
 
     fn place(&self, (file, index): (u32, u32)) -> String {
@@ -160,12 +171,6 @@ impl Audit {
 /// All records of a file; `None` when it is none of the archive.
 fn found(file: &ArchiveFile, instruments: &Instruments, now: DateTime<Utc>) -> Option<Vec<Found>> {
     let name: Arc<str> = file.name.as_str().into();
-    let bad = |original: Original, finding: Finding| Found {
-        original,
-        record: LegacyRecord::default(),
-        identity: Identity::default(),
-        findings: vec![finding],
-    };
     let text = match text::read(file.path()) {
         FileText::Text(text) => text,
         FileText::Fault(finding) => {
@@ -196,6 +201,10 @@ fn found(file: &ArchiveFile, instruments: &Instruments, now: DateTime<Utc>) -> O
         });
     }
     Some(records)
+}
+
+fn bad(original: Original, finding: Finding) -> Found {
+    Found { original, record: LegacyRecord::default(), identity: Identity::default(), findings: vec![finding] }
 }
 
 /// Ranges of files to be read together.

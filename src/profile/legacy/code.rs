@@ -212,6 +212,9 @@ codes! {
     DiffersFromDegradedBars = "differs_from_degraded_bars" Suspicious
         "computed again from bars the field has another value, but the bars of the day are degraded"
         "bring in better bars and audit again"
+    NotComparable = "not_comparable" Suspicious
+        "what the levels should be could not be computed, so they were compared with nothing"
+        "see the reason: give the height of the archive's rows with --row-ticks, or bring in bars that allow a profile"
     MissingDetail = "missing_detail" Suspicious
         "a field that is no level is missing or null"
         "recalculate the session from bars"
@@ -225,7 +228,7 @@ codes! {
         "single prints reach an extreme that is not called an excess"
         "recalculate the session from bars"
     ReturnAgainstBias = "return_against_bias" Suspicious
-        "the bias points one way, the return the other"
+        "the bias points one way, and the return goes the other over half of the session's range"
         "recalculate the session from bars"
     OddVolume = "odd_volume" Suspicious
         "the volume is less than a hundredth of the symbol's median"
@@ -242,7 +245,13 @@ codes! {
 
     DuplicateIdentical = "duplicate_identical" Note
         "the archive holds the same session before, with the same values"
-        "nothing: the first copy counts"
+        "nothing: of all copies the one with the best verdict counts"
+    OtherRows = "other_rows" Note
+        "in rows of one tick the session has more than can be computed: it was compared in the instrument's own rows"
+        "nothing; if the archive had other rows, say so with --row-ticks"
+    ReturnBesideBias = "return_beside_bias" Note
+        "the bias points one way, the return the other; of a full session, a neutral extreme or a small move both may be right"
+        "nothing, or recalculate to have today's definition of bias"
     ClassificationDiffers = "classification_differs" Note
         "computed again from bars, session type or bias is another; the old system's definitions are not known"
         "nothing, or recalculate to have today's definitions"

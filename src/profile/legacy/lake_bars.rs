@@ -3,7 +3,9 @@
 
 use tokio::runtime::Handle;
 
-use super::checks::{Recompute, Recomputed};
+use super::checks::{Measure, Recompute, Recomputed};
+use super::row_height::RowHeight;
+use crate::bars::Bar;
 use crate::bars::stored::{self, StoredDay};
 use crate::lake::manifest::Condition;
 use crate::lake::store::Store;
@@ -21,30 +23,42 @@ pub struct LakeBars {
     pub store: Store,
     pub runtime: Handle,
     pub settings: Settings,
-    /// Of what is computed; the old system's rows were single ticks.
-    pub row_ticks: u32,
+    /// Of the archive, and so of what is computed.
+    pub rows: RowHeight,
+}
+
+impl LakeBars {
+    fn made(&self, instrument: &Instrument, session: Session, day: &StoredDay) -> Result<Option<Recomputed>> {
+        let within = |bar: &&Bar| {
+            let start = bar.start_minute * 60;
+            (session.open.timestamp()..session.close.timestamp()).contains(&start)
+        };
+        let bars = || day.bars.iter().filter(within);
+        let (Some(low), Some(high)) = (bars().map(|bar| bar.low).min(), bars().map(|bar| bar.high).max()) else {
+            return Ok(None);
+        };
+        let row_ticks = self.rows.over(instrument, low, high)?;
+        let shape = Shape { row_ticks, ..Shape::of(instrument, &self.settings) };
+        let question = Question { instrument, session, shape, settings: &self.settings, until: None };
+        let profile = profile(&question, &day.bars)?;
+        Ok(profile.map(|profile| Recomputed { degraded: doubt(day, &profile), profile, row_ticks }))
+    }
 }
 
 impl Recompute for LakeBars {
-    fn session(&self, instrument: &Instrument, session: Session) -> Result<Option<Recomputed>> {
+    fn session(&self, instrument: &Instrument, session: Session) -> Result<Measure> {
         let day = self.runtime.block_on(stored::day(&self.store, instrument, session.date))?;
-        let Some(day) = day else { return Ok(None) };
-        let shape = Shape { row_ticks: self.row_ticks, ..Shape::of(instrument, &self.settings) };
-        let question = Question { instrument, session, shape, settings: &self.settings, until: None };
-        let profile = match profile(&question, &day.bars) {
-            Ok(profile) => profile,
-            // Bars too coarse for its periods, or in contradiction: no measure of anything.
-            Err(error) if error.kind() == ErrorKind::Invalid => {
-                tracing::warn!("the bars of {} {} make no profile: {error}", instrument.symbol, session.date);
-                None
-            }
-            Err(error) => return Err(error),
-        };
-        Ok(profile.map(|profile| Recomputed { degraded: doubt(&day, &profile), profile }))
+        let Some(day) = day else { return Ok(Measure::Nothing) };
+        match self.made(instrument, session, &day) {
+            Ok(made) => Ok(made.map_or(Measure::Nothing, |made| Measure::Made(Box::new(made)))),
+            // Bars too coarse for its periods, rows too many, or bars in contradiction: no measure of anything.
+            Err(error) if error.kind() == ErrorKind::Invalid => Ok(Measure::Refused(error.detail().to_owned())),
+            Err(error) => Err(error),
+        }
     }
 
-    fn row_ticks(&self) -> u32 {
-        self.row_ticks
+    fn rows(&self) -> RowHeight {
+        self.rows
     }
 }
 

@@ -22,6 +22,7 @@ pub mod pieces;
 pub mod read;
 pub mod record;
 pub mod report;
+pub mod row_height;
 pub mod shapes;
 pub mod summary;
 pub mod survey;
@@ -30,8 +31,9 @@ pub mod value;
 
 pub use archive::Archive;
 pub use audit::{Audit, Judged, Original};
-pub use checks::{Recompute, Recomputed};
+pub use checks::{Measure, Recompute, Recomputed};
 pub use code::{Code, Finding, Severity, Verdict};
 pub use lake_bars::LakeBars;
 pub use record::LegacyRecord;
+pub use row_height::RowHeight;
 pub use summary::Summary;

@@ -2,10 +2,11 @@
 
 use super::super::code::{Code, Finding};
 use super::super::field::Field;
+use super::super::row_height::RowHeight;
 use super::super::shapes::place;
 use super::Subject;
 use crate::Result;
-use crate::market::{Instrument, Session, Ticks};
+use crate::market::{AssetClass, Instrument, Session, Ticks};
 use crate::profile::Profile;
 
 /// Bars of different vendors rarely agree on every contract.
@@ -19,24 +20,43 @@ pub struct Recomputed {
     pub profile: Profile,
     /// Why the day's bars are not to be trusted altogether.
     pub degraded: Option<String>,
+    /// Ticks in its rows.
+    pub row_ticks: u32,
+}
+
+/// What bars say of a session.
+#[derive(Debug, Clone)]
+pub enum Measure {
+    /// There are none of it.
+    Nothing,
+    /// There are, and they allow no profile: why.
+    Refused(String),
+    Made(Box<Recomputed>),
 }
 
 /// Whoever can compute a session again.
 pub trait Recompute: Sync {
-    /// `None` when there are no bars of the session.
-    ///
     /// # Errors
     /// Those of the store.
-    fn session(&self, instrument: &Instrument, session: Session) -> Result<Option<Recomputed>>;
+    fn session(&self, instrument: &Instrument, session: Session) -> Result<Measure>;
 
-    /// Ticks in a row of what is computed.
-    fn row_ticks(&self) -> u32;
+    /// Of the archive.
+    fn rows(&self) -> RowHeight;
 }
 
-pub(super) fn check(subject: &Subject<'_>, bars: &dyn Recompute, findings: &mut Vec<Finding>) -> Result<()> {
-    let Some(Recomputed { profile, degraded }) = bars.session(subject.instrument, subject.session)? else {
-        return Ok(());
+/// Says whether the record was compared with anything.
+pub(super) fn check(subject: &Subject<'_>, bars: &dyn Recompute, findings: &mut Vec<Finding>) -> Result<bool> {
+    let Recomputed { profile, degraded, row_ticks } = match bars.session(subject.instrument, subject.session)? {
+        Measure::Made(made) => *made,
+        Measure::Nothing => return Ok(false),
+        Measure::Refused(why) => {
+            findings.push(Finding::new(Code::NotComparable, "", format!("with bars: {why}")));
+            return Ok(false);
+        }
     };
+    if bars.rows().is_other(row_ticks) && !findings.iter().any(|finding| finding.code == Code::OtherRows) {
+        findings.push(Finding::new(Code::OtherRows, "", format!("rows of {row_ticks} ticks")));
+    }
     let why = degraded.as_deref().map_or(String::new(), |why| format!(" (bars: {why})"));
     let code = if degraded.is_some() { Code::DiffersFromDegradedBars } else { Code::DiffersFromBars };
     let mut differ = |code: Code, field: Field, said: String, made: String| {
@@ -91,7 +111,9 @@ pub(super) fn check(subject: &Subject<'_>, bars: &dyn Recompute, findings: &mut 
             differ(code, Field::TpoStructure, format!("periods {}", letters.join(", ")), "others".to_owned());
         }
     }
+    // An index's volume is the vendor's choice, or none.
     if let Some(said) = record.volume
+        && subject.instrument.asset_class != AssetClass::Index
         && (said - profile.volume).abs() > VOLUME_SHARE * profile.volume.max(1.0)
     {
         differ(code, Field::Volume, said.to_string(), profile.volume.to_string());
@@ -107,5 +129,5 @@ pub(super) fn check(subject: &Subject<'_>, bars: &dyn Recompute, findings: &mut 
     if let Some(said) = record.bias.filter(|said| *said != profile.bias) {
         differ(Code::ClassificationDiffers, Field::Bias, said.to_string(), profile.bias.to_string());
     }
-    Ok(())
+    Ok(true)
 }

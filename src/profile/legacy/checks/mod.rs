@@ -17,14 +17,15 @@ mod volume;
 #[cfg(test)]
 mod tests;
 
-pub use bars::{Recompute, Recomputed};
+pub use bars::{Measure, Recompute, Recomputed};
 pub use subject::Subject;
 
 use super::code::Finding;
+use super::row_height::RowHeight;
 use super::survey::OfArchive;
 use crate::Result;
 
-/// All checks of a record, in the order in which one explains the next.
+/// All checks of a record, in the order in which one explains the next. Says whether it was compared with `bars`.
 ///
 /// # Errors
 /// Those of `bars`.
@@ -33,7 +34,7 @@ pub fn check(
     archive: &OfArchive,
     bars: Option<&dyn Recompute>,
     findings: &mut Vec<Finding>,
-) -> Result<()> {
+) -> Result<bool> {
     completeness::check(subject, findings);
     prices::check(subject, archive, findings);
     value_area::check(subject, findings);
@@ -43,9 +44,6 @@ pub fn check(
     returns::check(subject, findings);
     volume::check(subject, archive, findings);
     copies::check(subject, archive, findings);
-    own_periods::check(subject, bars.map_or(1, Recompute::row_ticks), findings);
-    if let Some(bars) = bars {
-        bars::check(subject, bars, findings)?;
-    }
-    Ok(())
+    own_periods::check(subject, bars.map_or_else(RowHeight::default, Recompute::rows), findings);
+    bars.map_or(Ok(false), |bars| bars::check(subject, bars, findings))
 }

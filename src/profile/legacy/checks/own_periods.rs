@@ -3,6 +3,7 @@
 
 use super::super::code::{Code, Finding};
 use super::super::field::Field;
+use super::super::row_height::RowHeight;
 use super::Subject;
 use crate::market::Ticks;
 use crate::profile::extremes::single_prints;
@@ -10,7 +11,7 @@ use crate::profile::rows::{RowGrid, TpoRows};
 use crate::profile::settings::Settings;
 use crate::profile::value_area::{point_of_control, value_area};
 
-pub(super) fn check(subject: &Subject<'_>, row_ticks: u32, findings: &mut Vec<Finding>) {
+pub(super) fn check(subject: &Subject<'_>, rows: RowHeight, findings: &mut Vec<Finding>) {
     // What is wrong with the periods themselves has been told.
     let told = |finding: &Finding| {
         finding.field == Field::TpoStructure.name()
@@ -25,7 +26,19 @@ pub(super) fn check(subject: &Subject<'_>, row_ticks: u32, findings: &mut Vec<Fi
     else {
         return;
     };
-    let Ok(grid) = RowGrid::over(low, high, row_ticks) else { return };
+    let refused = |error: &crate::Error| {
+        Finding::new(Code::NotComparable, Field::TpoStructure.name(), format!("with its periods: {}", error.detail()))
+    };
+    let grid = rows
+        .over(subject.instrument, low, high)
+        .and_then(|row_ticks| Ok((row_ticks, RowGrid::over(low, high, row_ticks)?)));
+    let (row_ticks, grid) = match grid {
+        Ok(grid) => grid,
+        Err(error) => return findings.push(refused(&error)),
+    };
+    if rows.is_other(row_ticks) {
+        findings.push(Finding::new(Code::OtherRows, "", format!("rows of {row_ticks} ticks")));
+    }
     let rows = TpoRows::of(&periods, grid);
     let Some(poc) = point_of_control(&rows.counts) else { return };
     let settings = Settings::default();

@@ -11,6 +11,10 @@ const FAR: f64 = 100.0;
 
 pub(super) fn check(subject: &Subject<'_>, archive: &OfArchive, findings: &mut Vec<Finding>) {
     let Some(volume) = subject.record.volume else { return };
+    // An index does not trade; where it is given a volume, that is a sum of others' and anybody's choice.
+    if volume == 0.0 && subject.instrument.asset_class == AssetClass::Index {
+        return;
+    }
     let fractions = subject.instrument.asset_class == AssetClass::Crypto;
     let usual = archive.usual_volume;
     let (code, evidence) = match usual {

@@ -4,7 +4,7 @@
 use super::super::code::Code;
 use super::super::field::Field;
 use super::super::record::LegacyRecord;
-use crate::market::{Grid, Instrument, Ticks, TradingDate};
+use crate::market::{Grid, Instrument, SessionKind, Ticks, TradingDate};
 use crate::profile::{Bias, SessionType};
 
 /// Faults inside of a record, by the finding that each must lead to.
@@ -135,6 +135,9 @@ pub(super) fn plant(code: Code, record: &LegacyRecord, instrument: &Instrument, 
             record.excess_low = Some(false);
         }
         Code::ReturnAgainstBias => {
+            // Only where the return is most of the way through the range, and of the same hours as the bias.
+            let is_clear = record.cash_session_return?.abs() * low > 0.6 * (high - low);
+            (is_clear && instrument.default_session == SessionKind::Rth).then_some(())?;
             record.bias = Some(match record.bias? {
                 Bias::Up => Bias::Down,
                 Bias::Down => Bias::Up,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::checks::{Recompute, Recomputed};
+use super::super::checks::{Measure, Recompute, Recomputed};
+use super::super::row_height::RowHeight;
 use super::super::summary::Adding;
 use super::super::{Archive as Folder, Audit, Judged, Summary, Verdict};
 use super::*;
@@ -52,16 +53,17 @@ impl Taking for Made {
 }
 
 impl Recompute for Made {
-    fn session(&self, instrument: &Instrument, session: Session) -> Result<Option<Recomputed>> {
+    fn session(&self, instrument: &Instrument, session: Session) -> Result<Measure> {
         let settings = ProfileSettings::default();
         let shape = Shape { row_ticks: 1, ..Shape::of(instrument, &settings) };
         let question = Question { instrument, session, shape, settings: &settings, until: None };
         let bars = self.bars.get(&session.date).map_or(&[][..], Vec::as_slice);
-        Ok(profile(&question, bars)?.map(|profile| Recomputed { profile, degraded: None }))
+        let made = profile(&question, bars)?.map(|profile| Recomputed { profile, degraded: None, row_ticks: 1 });
+        Ok(made.map_or(Measure::Nothing, |made| Measure::Made(Box::new(made))))
     }
 
-    fn row_ticks(&self) -> u32 {
-        1
+    fn rows(&self) -> RowHeight {
+        RowHeight::default()
     }
 }
 

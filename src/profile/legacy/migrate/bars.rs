@@ -13,7 +13,7 @@ use crate::lake::layout::{PartitionId, prefix};
 use crate::lake::store::Store;
 use crate::market::{Instrument, Session, TradingDate};
 use crate::profile::compact::{Made, of_day};
-use crate::profile::legacy::{LakeBars, Recompute, Recomputed};
+use crate::profile::legacy::{LakeBars, Measure, Recompute, RowHeight};
 use crate::profile::session_record::SessionRecord;
 use crate::profile::settings::Settings;
 
@@ -25,18 +25,18 @@ pub struct KnownDays {
 }
 
 impl KnownDays {
-    /// Looks up which days there are. `row_ticks` is the height of the archive's rows.
+    /// Looks up which days there are. `rows` are those of the archive.
     ///
     /// # Errors
     /// Those of the store; `Invalid` when the lake's profile settings are wrong.
-    pub async fn open(store: &Store, row_ticks: u32) -> Result<Self> {
+    pub async fn open(store: &Store, rows: RowHeight) -> Result<Self> {
         let mut listed = store.list(&prefix::manifests(BARS));
         let mut days = HashSet::new();
         while let Some(object) = listed.try_next().await? {
             days.insert(object.key);
         }
         let settings = Settings::load(store).await?;
-        let bars = LakeBars { store: store.clone(), runtime: Handle::current(), settings, row_ticks };
+        let bars = LakeBars { store: store.clone(), runtime: Handle::current(), settings, rows };
         Ok(Self { bars, days })
     }
 
@@ -70,11 +70,11 @@ impl KnownDays {
 }
 
 impl Recompute for KnownDays {
-    fn session(&self, instrument: &Instrument, session: Session) -> Result<Option<Recomputed>> {
-        if self.has(instrument, session.date) { self.bars.session(instrument, session) } else { Ok(None) }
+    fn session(&self, instrument: &Instrument, session: Session) -> Result<Measure> {
+        if self.has(instrument, session.date) { self.bars.session(instrument, session) } else { Ok(Measure::Nothing) }
     }
 
-    fn row_ticks(&self) -> u32 {
-        self.bars.row_ticks()
+    fn rows(&self) -> RowHeight {
+        self.bars.rows()
     }
 }

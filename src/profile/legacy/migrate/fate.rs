@@ -19,7 +19,7 @@ pub enum Fate {
     Recalculated,
     /// Not to be trusted, and there are no bars to decide: kept, with reasons, and no row.
     Quarantined,
-    /// Says the same as an earlier record of the archive.
+    /// Says the same as another record of the archive, which brought the row.
     Duplicate,
     /// Says something else than what was imported for this session before: kept, and no row.
     Conflict,
@@ -64,10 +64,10 @@ impl Fate {
             Self::Confirmed => "agree with bars: the computed row is current, the record in the history",
             Self::Recalculated => "were wrong or doubtful: the row computed from bars is current",
             Self::Quarantined => "are doubtful and have no bars: kept under raw/_rejected with reasons, no row",
-            Self::Duplicate => "say the same as an earlier record",
+            Self::Duplicate => "say the same as another record, which brought the row",
             Self::Conflict => "contradict what was imported before: kept under raw/_rejected, no row",
             Self::Rejected => "are no session that can be told: kept under raw/_rejected",
-            Self::NotAsked => "are of other symbols",
+            Self::NotAsked => "are of other symbols, or of none that can be told",
         }
     }
 
@@ -91,19 +91,18 @@ pub struct Known<'k> {
     pub row: Option<&'k SessionRecord>,
     /// The `legacy` row of its session, from an earlier run or an earlier record of this one.
     pub there: Option<&'k SessionRecord>,
-    /// Whether that row is from this run.
+    /// Whether a record of this run stands for that row: it brought it, or says the same and came before.
     pub from_this_run: bool,
     /// Whether bars make a profile of its session.
     pub has_bars: bool,
+    /// Whether the record was held against them.
+    pub is_compared: bool,
 }
 
 pub fn decide(known: Known<'_>) -> Fate {
-    let Known { verdict, findings, row, there, from_this_run, has_bars } = known;
+    let Known { verdict, findings, row, there, from_this_run, has_bars, is_compared } = known;
     if verdict == Verdict::Rejected {
         return Fate::Rejected;
-    }
-    if findings.iter().any(|finding| finding.code == Code::DuplicateIdentical) {
-        return Fate::Duplicate;
     }
     match there {
         Some(there) if row.is_some_and(|row| says_the_same(there, row)) => {
@@ -113,14 +112,17 @@ pub fn decide(known: Known<'_>) -> Fate {
         Some(_) => return Fate::Conflict,
         None => {}
     }
-    // Bars have a say in these two: that they differ from a day with gaps says little, and of two copies they show the right one.
     let besides = |code| findings.iter().all(|finding| finding.severity() == Severity::Note || finding.code == code);
-    match (row.is_some(), has_bars) {
-        (true, true) if verdict == Verdict::Valid || besides(Code::DuplicateConflict) => Fate::Confirmed,
-        (true, true) if besides(Code::DiffersFromDegradedBars) => Fate::Imported,
-        (_, true) => Fate::Recalculated,
-        (true, false) if verdict == Verdict::Valid => Fate::Imported,
-        (_, false) => Fate::Quarantined,
+    let is_valid = verdict == Verdict::Valid;
+    // Bars have a say in copies, as they show the right one; that a record differs from a day with gaps, or could be compared with
+    // nothing, says little of it.
+    let is_confirmed = has_bars && is_compared && (is_valid || besides(Code::DuplicateConflict));
+    let is_clean = is_valid || besides(Code::NotComparable) || (has_bars && besides(Code::DiffersFromDegradedBars));
+    match row {
+        Some(_) if is_confirmed => Fate::Confirmed,
+        Some(_) if is_clean => Fate::Imported,
+        _ if has_bars => Fate::Recalculated,
+        _ => Fate::Quarantined,
     }
 }
 

@@ -17,6 +17,7 @@ fn fate(codes: &[Code], there: Option<(&SessionRecord, bool)>, has_bars: bool) -
         there: there.map(|(row, _)| row),
         from_this_run: there.is_some_and(|(_, from_this_run)| from_this_run),
         has_bars,
+        is_compared: has_bars,
     })
 }
 
@@ -53,7 +54,9 @@ fn what_was_imported_is_not_replaced() {
         assert_eq!(fate(&[], Some((&same, true)), has_bars), Fate::Duplicate);
         assert_eq!(fate(&[], Some((&other, false)), has_bars), Fate::Conflict);
         assert_eq!(fate(&[Code::OddVolume], Some((&other, false)), has_bars), Fate::Conflict);
-        assert_eq!(fate(&[Code::DuplicateIdentical], Some((&other, false)), has_bars), Fate::Duplicate);
+        assert_eq!(fate(&[Code::DuplicateIdentical], Some((&same, true)), has_bars), Fate::Duplicate);
+        assert_eq!(fate(&[Code::DuplicateIdentical], Some((&other, false)), has_bars), Fate::Conflict);
+        assert_eq!(fate(&[Code::FileDateDiffers], Some((&same, true)), has_bars), Fate::Duplicate);
     }
     assert_eq!(fate(&[Code::DuplicateConflict], Some((&other, true)), true), Fate::Recalculated);
     assert_eq!(fate(&[Code::DuplicateConflict], Some((&same, false)), false), Fate::AlreadyImported);
@@ -68,8 +71,34 @@ fn a_record_that_lacks_a_field_is_no_row() {
         there: None,
         from_this_run: false,
         has_bars,
+        is_compared: has_bars,
     };
     assert_eq!(decide(known(false)), Fate::Quarantined);
     assert_eq!(decide(known(true)), Fate::Recalculated);
     assert!(!says_the_same(&legacy("2025-01-15", 'a'), &legacy("2025-01-16", 'a')));
+}
+
+#[test]
+fn a_copy_is_no_duplicate_of_what_brought_nothing() {
+    assert_eq!(fate(&[Code::DuplicateIdentical], None, false), Fate::Imported, "the other one was in doubt");
+    assert_eq!(fate(&[Code::DuplicateIdentical, Code::OddVolume], None, false), Fate::Quarantined);
+    assert_eq!(fate(&[Code::DuplicateIdentical, Code::DiffersFromBars], None, true), Fate::Recalculated);
+}
+
+#[test]
+fn bars_confirm_only_what_was_compared_with_them() {
+    let row = legacy("2025-01-15", 'a');
+    let uncompared = |codes: &[Code], has_bars| {
+        let findings: Vec<Finding> = codes.iter().map(|code| Finding::new(*code, "", "")).collect();
+        let verdict = verdict(&findings);
+        let row = Some(&row);
+        decide(Known { verdict, findings: &findings, row, there: None, from_this_run: false, has_bars, is_compared: false })
+    };
+    for has_bars in [false, true] {
+        assert_eq!(uncompared(&[], has_bars), Fate::Imported);
+        assert_eq!(uncompared(&[Code::NotComparable], has_bars), Fate::Imported);
+    }
+    assert_eq!(uncompared(&[Code::NotComparable, Code::OddVolume], false), Fate::Quarantined);
+    assert_eq!(uncompared(&[Code::NotComparable, Code::OddVolume], true), Fate::Recalculated);
+    assert_eq!(uncompared(&[Code::DuplicateConflict], true), Fate::Recalculated, "nothing showed it to be the right copy");
 }

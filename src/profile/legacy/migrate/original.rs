@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::lake::journal::Note;
 use crate::lake::manifest::Condition;
-use crate::market::Instrument;
+use crate::market::{AssetClass, Instrument};
 use crate::profile::legacy::{Finding, Judged, Original};
 use crate::profile::record::LEGACY;
 use crate::profile::session_record::{Period, Periods, SessionRecord};
@@ -100,7 +100,7 @@ pub fn row(judged: &Judged) -> Option<SessionRecord> {
         excess_high: record.excess_high?,
         excess_low: record.excess_low?,
         tpo_structure: Periods(periods.collect()),
-        volume: record.volume?,
+        volume: record.volume.or((instrument.asset_class == AssetClass::Index).then_some(0.0))?,
         cash_session_return: record.cash_session_return,
         session_open: None,
         session_close: None,

@@ -49,6 +49,8 @@ pub struct Reconciliation {
     pub other_files: Vec<String>,
     /// Hidden files, circular links, folders that cannot be read.
     pub skipped_files: Vec<String>,
+    /// Files and folders that were to be read and could not be, and why: nobody knows what records are in them.
+    pub unread_files: Vec<String>,
     pub records: u64,
     pub fates: BTreeMap<&'static str, u64>,
     /// Captures of originals that are new.
@@ -62,9 +64,9 @@ pub struct Reconciliation {
 }
 
 impl Reconciliation {
-    /// Whether every record has its fate and the lake holds what was said.
+    /// Whether all was read, every record has its fate and the lake holds what was said.
     pub fn is_complete(&self) -> bool {
-        self.accounted == self.records && self.unaccounted.is_empty()
+        self.accounted == self.records && self.unaccounted.is_empty() && self.unread_files.is_empty()
     }
 
     pub fn count(&self, fate: Fate) -> u64 {

@@ -13,7 +13,8 @@ use super::reconciliation::{Accounted, Reconciliation, counted, series};
 use crate::lake::journal::Writer;
 use crate::lake::store::Store;
 use crate::market::{Instrument, Instruments, SessionKind, SharedClock, Symbol, TradingDate};
-use crate::profile::legacy::{Archive, Audit, Finding, Original, Severity, Verdict};
+use crate::profile::legacy::{Archive, Audit, Code, Finding, Original, RowHeight, Severity, Verdict};
+use crate::profile::legacy::archive::Skipped;
 use crate::profile::record::LEGACY_TPO;
 use crate::profile::session_record::SessionRecord;
 use crate::profile::tables::{self, YearTables};
@@ -29,8 +30,8 @@ pub struct Migration {
     pub store: Store,
     pub instruments: Arc<Instruments>,
     pub clock: SharedClock,
-    /// The height of the archive's rows, in ticks.
-    pub row_ticks: u32,
+    /// Of the archive.
+    pub rows: RowHeight,
     /// Records of this symbol only.
     pub symbol: Option<Symbol>,
     /// Decide everything, write nothing.
@@ -52,6 +53,7 @@ struct Entry {
     session: Option<SessionKind>,
     verdict: Verdict,
     findings: Vec<Finding>,
+    is_compared: bool,
     row: Option<SessionRecord>,
     fate: Fate,
 }
@@ -59,6 +61,26 @@ struct Entry {
 impl Entry {
     fn home(&self) -> Option<(Symbol, TradingDate)> {
         Some((self.instrument.as_ref()?.symbol.clone(), self.date?))
+    }
+
+    /// Why its file could not be read, when this stands for a whole file.
+    fn unread(&self) -> Option<String> {
+        let is_fault = |finding: &&Finding| matches!(finding.code, Code::FileUnreadable | Code::FileTooLarge);
+        let finding = self.findings.iter().find(is_fault)?;
+        Some(format!("{}: {} ({})", self.original.file, finding.evidence, finding.code))
+    }
+
+    fn known<'k>(&'k self, plan: &YearPlan, there: Option<&'k (SessionRecord, bool)>) -> Known<'k> {
+        let session = self.date.zip(self.session);
+        Known {
+            verdict: self.verdict,
+            findings: &self.findings,
+            row: self.row.as_ref(),
+            there: there.map(|(row, _)| row),
+            from_this_run: there.is_some_and(|(_, from_this_run)| *from_this_run),
+            has_bars: session.is_some_and(|session| plan.computed.contains(&session)),
+            is_compared: self.is_compared,
+        }
     }
 }
 
@@ -74,6 +96,8 @@ struct YearPlan {
     computed_rows: u64,
 }
 
+/// The `legacy` rows of a year, and whether a record of this run stands for it.
+type Originals = HashMap<(TradingDate, SessionKind), (SessionRecord, bool)>;
 type Years = BTreeMap<(Symbol, i32), YearPlan>;
 
 impl Migration {
@@ -82,10 +106,14 @@ impl Migration {
     /// # Errors
     /// Those of the store and of the temporary folder; never for what is in the archive. Run again, it goes on.
     pub async fn run(&self, archive: Archive, told: Arc<dyn Fn(u64) + Send + Sync>) -> Result<Outcome> {
-        let bars = Arc::new(KnownDays::open(&self.store, self.row_ticks).await?);
+        let bars = Arc::new(KnownDays::open(&self.store, self.rows).await?);
         let files = archive.files().len() as u64;
-        let skipped = archive.skipped().iter().map(|skipped| format!("{}: {}", skipped.name, skipped.why)).collect();
+        let (faults, skipped): (Vec<_>, Vec<_>) = archive.skipped().iter().partition(|skipped| skipped.is_fault);
+        let told_of = |skipped: &Skipped| format!("{}: {}", skipped.name, skipped.why);
+        let mut unread: Vec<String> = faults.into_iter().map(told_of).collect();
+        let skipped = skipped.into_iter().map(told_of).collect();
         let (mut entries, other_files) = self.judged(archive, bars.clone(), told).await?;
+        unread.extend(entries.iter().filter_map(Entry::unread));
         let mut years = self.decide(&mut entries, &bars).await?;
         if !self.dry_run {
             self.keep_originals(&entries).await?;
@@ -115,6 +143,7 @@ impl Migration {
             files,
             other_files,
             skipped_files: skipped,
+            unread_files: unread,
             records: records.len() as u64,
             accounted: fates.values().sum(),
             fates,
@@ -148,6 +177,7 @@ impl Migration {
                     instrument,
                     verdict: judged.verdict,
                     findings: judged.findings,
+                    is_compared: judged.is_compared,
                     row,
                     fate: if is_asked { Fate::Rejected } else { Fate::NotAsked },
                 });
@@ -257,7 +287,7 @@ impl Migration {
                     legacy_of(&there, date, kind).zip(row).is_some_and(|(kept, row)| says_the_same(kept, row))
                 };
                 let found = match entry.fate {
-                    Fate::Imported | Fate::AlreadyImported => is_kept(),
+                    Fate::Imported | Fate::AlreadyImported | Fate::Duplicate => is_kept(),
                     Fate::Confirmed => is_kept() && is_computed(),
                     Fate::Recalculated => is_computed(),
                     _ => true,
@@ -292,28 +322,25 @@ fn plan_year(plan: &mut YearPlan, entries: &mut [Entry], there: &YearTables, mad
     // What compaction or `recalculate` put there stays theirs to replace.
     let made: Vec<SessionRecord> = made.into_iter().filter(|row| !dates_computed.contains(&row.date)).collect();
     plan.computed.extend(made.iter().map(|row| (row.date, row.session)));
-    let mut legacy: HashMap<(TradingDate, SessionKind), (SessionRecord, bool)> = HashMap::new();
+    let mut legacy = Originals::new();
     for row in there.history.iter().chain(&there.current).filter(|row| !row.is_computed()) {
         legacy.entry((row.date, row.session)).or_insert_with(|| (row.clone(), false));
     }
     let mut decided: HashSet<TradingDate> = HashSet::new();
-    for &at in &plan.entries {
+    for at in in_turn(plan, entries, &legacy) {
         let entry = &mut entries[at];
         let (Some(date), Some(kind)) = (entry.date, entry.session) else { continue };
-        let kept = legacy.get(&(date, kind));
-        entry.fate = decide(Known {
-            verdict: entry.verdict,
-            findings: &entry.findings,
-            row: entry.row.as_ref(),
-            there: kept.map(|(row, _)| row),
-            from_this_run: kept.is_some_and(|(_, from_this_run)| *from_this_run),
-            has_bars: plan.computed.contains(&(date, kind)),
-        });
+        entry.fate = decide(entry.known(plan, legacy.get(&(date, kind))));
         if matches!(entry.fate, Fate::Imported | Fate::Confirmed)
             && let Some(row) = &entry.row
         {
             legacy.insert((date, kind), (row.clone(), true));
             plan.rows.push(row.clone());
+        }
+        if entry.fate == Fate::AlreadyImported
+            && let Some((_, is_taken)) = legacy.get_mut(&(date, kind))
+        {
+            *is_taken = true;
         }
         // A run that was killed between the two tables left the row in the history alone.
         if entry.fate == Fate::AlreadyImported
@@ -328,6 +355,19 @@ fn plan_year(plan: &mut YearPlan, entries: &mut [Entry], there: &YearTables, mad
     plan.computed_rows = made.len() as u64;
     plan.rows.extend(made);
     plan.covered.extend(plan.rows.iter().map(|row| (row.date, row.session)));
+}
+
+/// Records in the order in which they are decided: of copies of one session first those that would become its row, of these the one
+/// with the best verdict. A copy that is in doubt would else take the place of one that is not.
+fn in_turn(plan: &YearPlan, entries: &[Entry], legacy: &Originals) -> Vec<usize> {
+    let mut order = plan.entries.clone();
+    // Stable: of equals the first in the archive.
+    order.sort_by_cached_key(|&at| {
+        let entry = &entries[at];
+        let there = entry.date.zip(entry.session).and_then(|session| legacy.get(&session));
+        (!decide(entry.known(plan, there)).brings_row(), entry.verdict)
+    });
+    order
 }
 
 fn legacy_of(tables: &YearTables, date: TradingDate, kind: SessionKind) -> Option<&SessionRecord> {
