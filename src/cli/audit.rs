@@ -60,7 +60,10 @@ pub async fn run(args: AuditArgs, lake: &LakeArgs, clock: SharedClock, out: &mut
             let store = lake.store().await?;
             let known = instruments::load(&store).await?;
             let settings = Settings::load(&store).await?;
-            (known, Some(LakeBars { store, runtime: Handle::current(), settings, rows: RowHeight::new(args.row_ticks) }))
+            (
+                known,
+                Some(LakeBars { store, runtime: Handle::current(), settings, rows: RowHeight::new(args.row_ticks) }),
+            )
         }
         None => (Instruments::builtin(), None),
     };
