@@ -214,9 +214,7 @@ impl Tables {
         }
         if let Some(known) = self.current.get(&key).filter(|known| known.is_computed()) {
             let origin = (known.source_sha256.as_str(), known.settings.as_deref().unwrap_or_default());
-            if withdrawal.grounds.origin() == Some(origin)
-                || number(&known.calculation_version) > number(CALCULATION)
-            {
+            if withdrawal.grounds.origin() == Some(origin) || number(&known.calculation_version) > number(CALCULATION) {
                 return false;
             }
             self.take_away(key);

@@ -196,11 +196,7 @@ struct Standing {
 }
 
 fn as_tables(current: &Standing, history: &Standing) -> YearTables {
-    YearTables {
-        current: current.records.clone(),
-        history: history.records.clone(),
-        refused: current.refused.clone(),
-    }
+    YearTables { current: current.records.clone(), history: history.records.clone(), refused: current.refused.clone() }
 }
 
 /// Dates of which the merge has to know the bars: a computed row comes in where one of other bars stands, or is withdrawn.
@@ -323,7 +319,12 @@ async fn publish_table(
 
 /// The record of a table. `details.days` names each row: date, revision of the bars, sha256 of what it was made from, condition,
 /// session, calculation, settings; `details.refused` each session that its bars allow no profile of.
-pub fn content(dataset: &Dataset, (symbol, year): (&Symbol, i32), rows: &[SessionRecord], refused: &[Refusal]) -> Content {
+pub fn content(
+    dataset: &Dataset,
+    (symbol, year): (&Symbol, i32),
+    rows: &[SessionRecord],
+    refused: &[Refusal],
+) -> Content {
     let is_current = dataset.name == CURRENT.name;
     let any = |condition| is_current && rows.iter().any(|row| row.condition == condition);
     let condition = match () {
