@@ -2,4 +2,5 @@
 
 mod histogram;
 mod reference;
+mod standing;
 mod tables;

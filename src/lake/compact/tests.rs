@@ -16,7 +16,7 @@ use crate::lake::dataset::{Cut, Dataset};
 use crate::lake::journal::{Body, Writer, chunks, parse_line};
 use crate::lake::layout::PartitionId;
 use crate::lake::manifest::{Calculation, CaptureRef, Condition, Content, Counts, Manifest};
-use crate::lake::publish::{self, Published};
+use crate::lake::publish;
 use crate::lake::store::{Store, StoreOptions};
 use crate::lake::{partition, year_index};
 use crate::market::{FixedClock, Instrument, Instruments, SessionKind, SharedClock, Symbol, TradingDate};

@@ -162,20 +162,43 @@ impl Question {
         Ok(question)
     }
 
-    /// The instant of `at` in `session`: the evening before counts where the session opened then.
+    /// The instant of `at` in `session`: the evening before counts where the session opened then, and so does the midnight at
+    /// which it closes. At the opening nothing has traded, which is no profile.
     ///
     /// # Errors
-    /// 400 that names the session's hours.
-    pub fn instant(&self, instrument: &Instrument, session: &Session) -> Result<Option<DateTime<Utc>>, Problem> {
+    /// 400 that names the session's hours, or the exchange's time where `at` is later than `now`.
+    pub fn instant(
+        &self,
+        instrument: &Instrument,
+        session: &Session,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, Problem> {
         let Some(time) = self.at else { return Ok(None) };
         let date = session.date;
-        for day in [date.prev_day(), date] {
+        let mut found = None;
+        for day in [date.prev_day(), date, date.next_day()] {
             let instant = instrument.local_to_utc(day, time)?;
             if session.open < instant && instant <= session.close {
-                return Ok(Some(instant));
+                found = Some(instant);
+                break;
             }
         }
         let local = |instant: DateTime<Utc>| instant.with_timezone(&instrument.time_zone).format("%H:%M on %Y-%m-%d");
+        if let Some(instant) = found {
+            if instant <= now {
+                return Ok(Some(instant));
+            }
+            let detail = format!(
+                "at={} of the {} session of {} {date} lies in the future: it is {} at the exchange ({}); without at the \
+                 profile so far is answered",
+                time.format("%H:%M"),
+                session.kind,
+                instrument.symbol,
+                local(now),
+                instrument.time_zone,
+            );
+            return Err(Problem::parameter("at", detail));
+        }
         let detail = format!(
             "at={} is not within the {} session of {} {date}: give a time after {} and up to {} ({})",
             time.format("%H:%M"),

@@ -25,7 +25,7 @@ use crate::http::span::{Span, SpanDays};
 use crate::lake::manifest::Condition;
 use crate::market::{Instrument, SessionKind, TradingDate};
 use crate::profile::columns;
-use crate::profile::record::{PROFILES, ValueAreaMethod};
+use crate::profile::record::{PROFILES, PROFILES_HISTORY, ValueAreaMethod};
 use crate::profile::schema::{CURRENT, HISTORY};
 use crate::profile::session_record::SessionRecord;
 use crate::{Error, Result};
@@ -85,6 +85,9 @@ pub async fn range(
             return Err(Problem::parameter(name, detail));
         }
     }
+    if version.is_some() {
+        access.require(Scope::Read, PROFILES_HISTORY, &instrument.symbol)?;
+    }
     let stored = stored(&context, &years, &instrument, (span, kind), version.as_ref()).await?;
     let records = if method.is_some() || row_ticks.is_some() {
         let (method, row_ticks) = (method, row_ticks);
@@ -105,6 +108,7 @@ pub async fn range(
         tag.part("bars", &record.source_sha256).part("version", &version).part("state", record.condition.as_str())
     });
     let tag = tag
+        .part("session", kind.as_str())
         .part("days", &days.member().1.to_string())
         .part("format", wanted.format.name())
         .part("encoding", wanted.encoding.name())

@@ -19,7 +19,8 @@ use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemDocument, ProblemType};
 use crate::lake::cache::Freshness;
 use crate::market::{Instrument, SessionKind, TradingDate};
-use crate::profile::record::PROFILES;
+use crate::profile::record::{PROFILES, PROFILES_HISTORY};
+use crate::profile::refusal::Refusal;
 use crate::profile::schema::{CURRENT, HISTORY};
 use crate::profile::session_record::SessionRecord;
 
@@ -148,6 +149,7 @@ async fn find(
     let current = years.get(context, &CURRENT, instrument, date.year(), freshness).await?;
     let stored = current.as_ref().and_then(|table| table.of(date, kind).next());
     if let Some(version) = &question.version {
+        access.require(Scope::Read, PROFILES_HISTORY, &instrument.symbol)?;
         let history = years.get(context, &HISTORY, instrument, date.year(), freshness).await?;
         return of_version(instrument, date, kind, (stored, history.as_ref()), version);
     }
@@ -164,10 +166,11 @@ async fn find(
     };
     let is_original = stored.is_some_and(|record| !record.is_computed());
     if question.at.is_none() && question.method.is_none() && question.row_ticks.is_none() {
-        return Err(missing(instrument, date, kind));
+        let refusal = current.as_ref().and_then(|table| table.refusal(date, kind));
+        return Err(refusal.map_or_else(|| missing(instrument, date, kind), |refusal| refused(instrument, refusal)));
     }
     access.require(Scope::Read, BARS, &instrument.symbol)?;
-    let at = question.instant(instrument, &session)?;
+    let at = question.instant(instrument, &session, context.clock.now())?;
     let wanted = Wanted { session, method: question.method, row_ticks: question.row_ticks, at };
     compute(context, instrument, wanted, is_original).await
 }
@@ -194,6 +197,13 @@ fn missing(instrument: &Instrument, date: TradingDate, kind: SessionKind) -> Pro
          `pitlake ingest bars` and `pitlake compact` bring more in"
     );
     Problem::new(ProblemType::MissingDay, detail)
+}
+
+/// There are bars, and they allow none.
+fn refused(instrument: &Instrument, refusal: &Refusal) -> Problem {
+    let Refusal { date, session, reason, .. } = refusal;
+    let symbol = &instrument.symbol;
+    Problem::new(ProblemType::MissingDay, format!("{symbol} has no {session} profile for {date}: {reason}"))
 }
 
 fn no_version(instrument: &Instrument, date: TradingDate, kind: SessionKind, version: &Version) -> Problem {

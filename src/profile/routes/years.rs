@@ -12,6 +12,7 @@ use crate::lake::dataset::Dataset;
 use crate::lake::layout::PartitionId;
 use crate::market::{Instrument, SessionKind, TradingDate};
 use crate::profile::columns;
+use crate::profile::refusal::{self, Refusal};
 use crate::profile::session_record::SessionRecord;
 use crate::{Error, ErrorKind, Result};
 
@@ -33,6 +34,8 @@ impl Default for Years {
 pub struct Year {
     /// In the table's sort order.
     pub records: Arc<Vec<SessionRecord>>,
+    /// Sessions that their bars allow no profile of.
+    refused: Arc<Vec<Refusal>>,
 }
 
 impl Year {
@@ -41,6 +44,11 @@ impl Year {
         let start = self.records.partition_point(|record| record.date < date);
         let of_date = self.records[start..].iter().take_while(move |record| record.date == date);
         of_date.filter(move |record| record.session == session)
+    }
+
+    /// Why the session has no computed profile, where its bars allow none.
+    pub fn refusal(&self, date: TradingDate, session: SessionKind) -> Option<&Refusal> {
+        self.refused.iter().find(|refusal| (refusal.date, refusal.session) == (date, session))
     }
 }
 
@@ -63,10 +71,11 @@ impl Years {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
+        let refused = Arc::new(refusal::remembered(&ready.head.content.details));
         let file = ready.file();
         let version = file.path().to_string_lossy().into_owned();
         if let Some(records) = self.0.get(&version) {
-            return Ok(Some(Year { records }));
+            return Ok(Some(Year { records, refused }));
         }
         let batch = rows_of(context, file).await?;
         let symbol = instrument.symbol.clone();
@@ -75,6 +84,6 @@ impl Years {
             decoded.await.map_err(|error| Error::internal("the reader of a table stopped").caused_by(error))?;
         let records = Arc::new(decoded.map_err(|error| error.while_doing(file.key()))?);
         self.0.insert(version, Arc::clone(&records));
-        Ok(Some(Year { records }))
+        Ok(Some(Year { records, refused }))
     }
 }

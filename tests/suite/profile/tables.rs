@@ -35,7 +35,7 @@ on_every_store!(
     damage_is_found_and_made_again_from_bars,
 );
 
-const INSTRUMENT: &str = r#"
+pub const INSTRUMENT: &str = r#"
 [TEST]
 name = "a future of one-point ticks"
 asset_class = "future"
@@ -50,7 +50,7 @@ sessions = { rth = "09:30-16:00", overnight = "18:00-09:30", full = "18:00-17:00
 default_session = "rth"
 "#;
 
-const BARS: &str = "\
+pub const BARS: &str = "\
 timestamp,open,high,low,close,volume
 2025-01-14 22:00,98,99,98,99,5
 2025-01-15 08:00,100,101,100,101,7
@@ -59,11 +59,11 @@ timestamp,open,high,low,close,volume
 2025-01-15 10:30,105,105,103,104,30
 ";
 
-const DAY: &str = "/api/v1/tpo/TEST/2025-01-15";
+pub const DAY: &str = "/api/v1/tpo/TEST/2025-01-15";
 
 /// Takes bars in and compacts; gives what was written of profiles.
 #[track_caller]
-fn take(lake: &Lake, name: &str, bars: &str) -> Vec<Value> {
+pub fn take(lake: &Lake, name: &str, bars: &str) -> Vec<Value> {
     let file = lake.file(name, bars);
     let arguments = ["ingest", "bars", "--symbol", "TEST", "--tz", "America/New_York", "--interval", "30m", "--json"];
     lake.run(&[&arguments[..], &[&file]].concat()).ends(0);
@@ -72,7 +72,7 @@ fn take(lake: &Lake, name: &str, bars: &str) -> Vec<Value> {
     told.into_iter().filter(|line| of_profiles(line) && line["action"] == "written").collect()
 }
 
-fn filled(lake: &Lake) {
+pub fn filled(lake: &Lake) {
     lake.plant("_config/instruments.toml", INSTRUMENT);
     let written = take(lake, "bars.csv", BARS);
     assert_eq!(written.len(), 1, "{written:?}");
