@@ -77,7 +77,7 @@ fn a_patch_with_another_stamp_takes_nothing_away(lake: &Lake) {
     let record = manifest(lake, "SPY", "2025-01-15");
     assert_eq!((told(&record, "withdrawn"), told(&record, "mixed_readings")), (0, 2));
     assert_eq!(record["condition"], "degraded");
-    // One by Chicago's clock: 09:00 there is 10:00 in New York.
+    // One by Chicago's clock: 10:00 there is 11:00 in New York.
     take(lake, "SPY", &["--tz", "America/Chicago", "--interval", "1m"], file(0, &[595.0, 596.0]));
     let with_patch =
         [("15:00", 590.0), ("15:01", 591.0), ("15:02", 592.5), ("15:03", 593.0), ("16:00", 595.0), ("16:01", 596.0)];
