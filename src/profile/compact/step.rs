@@ -78,7 +78,7 @@ pub async fn bring(
         let computed = of_year.compute(&due, &tables).await;
         let exchanged = of_year.put(&computed, now).await?;
         not_taken = left(symbol, &computed, &exchanged);
-        brought.failed.extend(refusals(symbol, &computed, &exchanged));
+        tell_refused(symbol, &computed, &exchanged);
         for (date, error) in computed.failed {
             brought.failed.push(error.while_doing(format_args!("profiles of {symbol} {date}")));
             unread.insert(date);
@@ -111,11 +111,18 @@ pub fn left(symbol: &Symbol, computed: &Computed, exchanged: &Exchanged) -> Vec<
     rows.chain(withdrawn).map(told).collect()
 }
 
-/// The sessions whose refusal is known to the table now, each with its reason.
-pub fn refusals(symbol: &Symbol, computed: &Computed, exchanged: &Exchanged) -> Vec<Error> {
+/// Tells once of the sessions whose refusal the table knows now, a line for each kind of reason. Nothing failed: such bars have no
+/// profile, and who asks for one is told why.
+fn tell_refused(symbol: &Symbol, computed: &Computed, exchanged: &Exchanged) {
     let fates = exchanged.withdrawn.iter().skip(computed.withdrawn.len());
-    let refused = computed.refused.iter().zip(fates).filter(|(_, done)| **done);
-    refused.map(|(refusal, _)| refused_as(symbol, refusal)).collect()
+    let mut by_kind: BTreeMap<&str, (&Refusal, usize)> = BTreeMap::new();
+    for (refusal, _) in computed.refused.iter().zip(fates).filter(|(_, done)| **done) {
+        let kind = refusal.reason.split(':').next().unwrap_or_default();
+        by_kind.entry(kind).or_insert((refusal, 0)).1 += 1;
+    }
+    for (first, count) in by_kind.into_values() {
+        tracing::warn!(sessions = count, "{}", refused_as(symbol, first).detail());
+    }
 }
 
 fn refused_as(symbol: &Symbol, refusal: &Refusal) -> Error {
