@@ -9,5 +9,5 @@ mod year;
 
 pub use make::{Made, of_day};
 pub use plan::{Due, Present, Why, plan};
-pub use step::{Profiles, bring, catalog, every_year, left, refusals, remake};
+pub use step::{Profiles, bring, catalog, every_year, left, remake};
 pub use year::{Computed, Which, Year};
