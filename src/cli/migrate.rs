@@ -12,8 +12,8 @@ use super::settings::LakeArgs;
 use super::{line, progress};
 use crate::lake::instruments;
 use crate::market::{SharedClock, Symbol, TradingDate};
-use crate::profile::legacy::{Archive, RowHeight};
 use crate::profile::legacy::migrate::{self, Accounted, Fate, Migration, Reconciliation, Series};
+use crate::profile::legacy::{Archive, RowHeight};
 use crate::{Error, ErrorKind, Result};
 
 /// Records and dates that the text shows of each kind; `--json` shows all.

@@ -46,5 +46,6 @@ fn is_clear(subject: &Subject<'_>, change: f64) -> bool {
     let is_of_return =
         subject.session.kind == SessionKind::Rth && subject.record.session_type != Some(SessionType::NeutralExtreme);
     let share = |(high, low): (f64, f64)| change.abs() * low / (high - low);
-    is_of_return && subject.range().filter(|(high, low)| high > low && *low > 0.0).is_some_and(|range| share(range) >= CLEAR)
+    is_of_return
+        && subject.range().filter(|(high, low)| high > low && *low > 0.0).is_some_and(|range| share(range) >= CLEAR)
 }

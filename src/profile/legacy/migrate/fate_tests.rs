@@ -92,7 +92,15 @@ fn bars_confirm_only_what_was_compared_with_them() {
         let findings: Vec<Finding> = codes.iter().map(|code| Finding::new(*code, "", "")).collect();
         let verdict = verdict(&findings);
         let row = Some(&row);
-        decide(Known { verdict, findings: &findings, row, there: None, from_this_run: false, has_bars, is_compared: false })
+        decide(Known {
+            verdict,
+            findings: &findings,
+            row,
+            there: None,
+            from_this_run: false,
+            has_bars,
+            is_compared: false,
+        })
     };
     for has_bars in [false, true] {
         assert_eq!(uncompared(&[], has_bars), Fate::Imported);
@@ -100,5 +108,9 @@ fn bars_confirm_only_what_was_compared_with_them() {
     }
     assert_eq!(uncompared(&[Code::NotComparable, Code::OddVolume], false), Fate::Quarantined);
     assert_eq!(uncompared(&[Code::NotComparable, Code::OddVolume], true), Fate::Recalculated);
-    assert_eq!(uncompared(&[Code::DuplicateConflict], true), Fate::Recalculated, "nothing showed it to be the right copy");
+    assert_eq!(
+        uncompared(&[Code::DuplicateConflict], true),
+        Fate::Recalculated,
+        "nothing showed it to be the right copy"
+    );
 }
