@@ -103,7 +103,9 @@ fn audit(
     })?;
     bar.finish_and_clear();
     findings.map_or(Ok(()), Written::finish)?;
-    let summary = adding.finish(files, audit.other_files().count() as u64, skipped);
+    let mut summary = adding.finish(files, audit.other_files().count() as u64, skipped);
+    let faults = audit.archive().skipped().iter().filter(|skipped| skipped.is_fault);
+    summary.unread = faults.map(|skipped| format!("{}: {}", skipped.name, skipped.why)).collect();
     let written =
         if args.json { json_line(&mut out, &Last { summary: &summary }) } else { report::write(&summary, &mut out) };
     written.and_then(|()| out.flush()).map_err(output_failed)?;

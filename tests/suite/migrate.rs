@@ -7,6 +7,8 @@
 //! 4, 3 makes 64, past 70 % of 77. Rows 0–1 and 11–12 are single prints, and tails.
 
 mod bars;
+mod coins;
+mod copies;
 mod killed;
 
 use std::collections::BTreeMap;

@@ -67,6 +67,9 @@ pub fn write(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let (records, read) = (counted(counts.records, "record"), counted(files - other_files, "file"));
     writeln!(out, "{records} in {read}; {}, {skipped} skipped", counted(*other_files, "other file"))?;
+    for unread in &summary.unread {
+        writeln!(out, "CANNOT BE READ: {unread}")?;
+    }
     writeln!(out)?;
     writeln!(
         out,

@@ -71,6 +71,8 @@ pub struct Summary {
     pub other_files: u64,
     /// Hidden files, links back into the archive, folders that cannot be read.
     pub skipped: u64,
+    /// Folders that were to be read and could not be, and why: nobody knows what records are in them.
+    pub unread: Vec<String>,
     #[serde(flatten)]
     pub counts: Counts,
     /// By symbol and year; rejected records that have neither are in the sum alone.
@@ -85,7 +87,7 @@ pub struct Summary {
 impl Summary {
     /// Whether anything is there to be done: a record above a note, or a session that is missing.
     pub fn is_clean(&self) -> bool {
-        self.counts.valid == self.counts.records && self.missing.is_empty()
+        self.counts.valid == self.counts.records && self.missing.is_empty() && self.unread.is_empty()
     }
 }
 
@@ -153,6 +155,7 @@ impl Adding {
             files,
             other_files,
             skipped,
+            unread: Vec::new(),
             counts: self.counts,
             inventory: inventory.map(|((symbol, year), counts)| Inventory { symbol, year, counts }).collect(),
             findings,
