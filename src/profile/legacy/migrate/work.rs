@@ -120,9 +120,8 @@ impl Migration {
             self.set_aside(&entries).await?;
             for ((symbol, year), plan) in &mut years {
                 let rows = std::mem::take(&mut plan.rows);
-                if !rows.is_empty() {
-                    tables::put(&self.store, symbol, *year, rows, self.clock.now()).await?;
-                }
+                // Without a row, too: what died between a table and its record left nothing else to put.
+                tables::put(&self.store, symbol, *year, rows, self.clock.now()).await?;
             }
         }
         let unaccounted = if self.dry_run { Vec::new() } else { self.not_found(&entries, &years).await? };
