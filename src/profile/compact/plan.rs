@@ -92,7 +92,7 @@ pub fn plan(bars: &[DayEntry], tables: &YearTables, present: &Present) -> Vec<Du
     });
     let known: BTreeSet<TradingDate> = bars.iter().map(|day| day.date).collect();
     let is_ours = |row: &&SessionRecord| row.is_computed() && !is_newer(&row.calculation_version);
-    let without = rows.iter().filter(|(date, rows)| !known.contains(date) && rows.iter().any(|row| is_ours(&row)));
+    let without = rows.iter().filter(|(date, rows)| !known.contains(date) && rows.iter().any(is_ours));
     let mut due: Vec<Due> = of_bars.chain(without.map(|(date, _)| Due { date: *date, why: Why::BarsGone })).collect();
     due.sort_unstable_by_key(|due| due.date);
     due

@@ -1,6 +1,8 @@
 //! The faults that can be planted, and how each is made of a record that is right. Pure; what must be found in the end stands in
 //! the truth, never in the records.
 
+use std::collections::BTreeSet;
+
 use super::super::code::Code;
 use super::super::field::Field;
 use super::super::record::LegacyRecord;
@@ -222,9 +224,13 @@ pub(super) fn in_conflict(record: &LegacyRecord) -> LegacyRecord {
     other
 }
 
-/// A day near `date` on which the exchange is closed.
-pub(super) fn closed_near(instrument: &Instrument, date: TradingDate) -> Option<TradingDate> {
+/// A day after `date` on which the exchange is closed and that is none of `taken`.
+pub(super) fn closed_near(
+    instrument: &Instrument,
+    date: TradingDate,
+    taken: &BTreeSet<TradingDate>,
+) -> Option<TradingDate> {
     std::iter::successors(Some(date), |date| Some(date.next_day()))
-        .take(10)
-        .find(|date| instrument.session(*date).is_none())
+        .take(100)
+        .find(|date| instrument.session(*date).is_none() && !taken.contains(date))
 }

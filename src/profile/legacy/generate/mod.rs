@@ -92,7 +92,7 @@ pub fn generate(settings: &Settings, instruments: &Instruments, taking: &mut dyn
         )));
     }
     let symbol = instrument.symbol.as_str();
-    let mut archive = Archive { settings, instrument, truth: Truth::default(), taking };
+    let mut archive = Archive { settings, instrument, truth: Truth::default(), taking, elsewhere: BTreeSet::new() };
     archive.truth.symbol = symbol.to_owned();
     let mut left: BTreeMap<TradingDate, &Day> = days.iter().map(|day| (day.date, day)).collect();
     let mut entries: Vec<Entry> = Vec::new();
@@ -148,6 +148,8 @@ struct Archive<'g> {
     instrument: &'g Instrument,
     truth: Truth,
     taking: &'g mut dyn Taking,
+    /// Dates that records were given which are not their own: no two the same.
+    elsewhere: BTreeSet<TradingDate>,
 }
 
 impl Archive<'_> {

@@ -51,12 +51,18 @@ impl Archive<'_> {
                 entry.faulty.instead = Some((super::super::field::Field::Date, "\"2025-02-30\"".to_owned()));
             }
             Code::ClosedDay => {
-                record.date = closed_near(self.instrument, date);
+                record.date = closed_near(self.instrument, date, &self.elsewhere);
+                self.elsewhere.extend(record.date);
                 path = record.date.map_or(path, |date| Shelf::File.path(&symbol, date));
             }
             Code::FutureDate => {
                 let far = TradingDate::from_ymd(date.year() + FUTURE_YEARS, 3, 1 + turn as u32);
-                record.date = far.map(|far| self.instrument.next_session_date(far));
+                let mut far = far.map(|far| self.instrument.next_session_date(far));
+                while let Some(taken) = far.filter(|far| self.elsewhere.contains(far)) {
+                    far = Some(self.instrument.next_session_date(taken));
+                }
+                record.date = far;
+                self.elsewhere.extend(far);
                 path = record.date.map_or(path, |date| Shelf::File.path(&symbol, date));
             }
             Code::FileDateDiffers => {
