@@ -11,8 +11,10 @@ use crate::server::Server;
 fn remove(lake: &Lake, which: impl Fn(&str) -> bool) {
     let keys: Vec<String> = lake.objects().into_keys().filter(|key| which(key)).collect();
     assert!(!keys.is_empty());
+    let root = lake.root();
+    let folder = std::path::Path::new(root.strip_prefix("file://").expect("a lake in a folder"));
     for key in keys {
-        std::fs::remove_file(std::path::Path::new(&lake.root()).join(key)).expect("an object");
+        std::fs::remove_file(folder.join(key)).expect("an object");
     }
 }
 
