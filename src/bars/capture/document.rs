@@ -158,7 +158,7 @@ pub fn start_minute(stamped: i64, stamp: Stamp, minutes: u16) -> Result<i64, Ref
 }
 
 /// The inside of a captured document as [`print_fields`] printed it, and its reading as JSON: what tells whether the same row of a
-/// source was read in another way. `None` when it was not printed by [`print`].
+/// source was read in another way. `None` when it was not printed by [`print()`].
 pub fn fields_and_reading<'a>(json: &'a [u8], symbol: &Symbol) -> Option<(&'a [u8], &'a [u8])> {
     const READING: &[u8] = b",\"reading\":";
     let rest = json.strip_prefix(b"{\"symbol\":\"")?.strip_prefix(symbol.as_str().as_bytes())?;
